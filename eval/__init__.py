@@ -1,0 +1,1 @@
+"""All that knows models, data and labels: tasks, students, scoring, and the evaluator process."""

@@ -1,0 +1,76 @@
+"""The fixed points that a score is measured by: weak teacher, ceiling, tuned naive.
+
+Ceiling and tuned naive are the best of a small grid on the validation part, averaged over the search draws. Neither a public
+nor a sealed label takes part in that choice.
+"""
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Sequence
+
+import numpy as np
+
+from eval.student import Student
+from eval.w2s import W2S, Batch
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a student is trained on hard labels. `cut`: "half" (a chance of one half) or "prior" (as much of the pool comes
+    out positive as of the labels it was trained on)."""
+
+    l2: float
+    cut: str = "half"
+    epochs: int | None = None
+    hidden: int | None = None
+
+    @property
+    def seeded(self) -> bool:
+        """Whether student seeds change anything: the head trained to convergence is convex."""
+        return self.epochs is not None or self.hidden is not None
+
+    def train(self, w2s: W2S, labels: np.ndarray) -> Student:
+        """A student trained on the pool's hard `labels` (n,)."""
+        student = w2s.student(hidden=self.hidden).fit(w2s.texts, labels, l2=self.l2, epochs=self.epochs)
+        return student.match_prior(w2s.texts, float(np.mean(labels))) if self.cut == "prior" else student
+
+
+CUTS = ("half", "prior")
+CEILING_GRID = [Recipe(l2, cut) for l2 in (0.003, 0.01, 0.03, 0.1, 0.3) for cut in CUTS]
+EARLY_STOPPED = [Recipe(0.0, cut, epochs, hidden) for epochs in (1, 2, 5) for hidden in (None, 64) for cut in CUTS]
+NAIVE_GRID = [Recipe(l2, cut) for l2 in (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0) for cut in CUTS] + EARLY_STOPPED
+
+
+def correct(student: Student, batch: Batch, labels: np.ndarray) -> np.ndarray:
+    """Which of the batch's items the student gets right: (m,) bool."""
+    return (student.predict_proba(batch)[:, 1] > 0.5) == (labels == 1)
+
+
+def validation_scores(w2s: W2S, labels: np.ndarray, grid: Sequence[Recipe], validation: Batch,
+                      validation_labels: np.ndarray) -> np.ndarray:
+    """Accuracy (recipes,) on the validation part of a student trained by each recipe."""
+    return np.array([correct(recipe.train(w2s, labels), validation, validation_labels).mean() for recipe in grid])
+
+
+def choose(grid: Sequence[Recipe], scores: np.ndarray) -> Recipe:
+    """The recipe with the best mean of `scores` (draws, recipes); the first one among equals."""
+    return grid[int(np.argmax(scores.mean(0)))]
+
+
+def seeds_correct(make_w2s, seeds: Sequence[int], labels: np.ndarray, recipe: Recipe, batch: Batch,
+                  batch_labels: np.ndarray) -> np.ndarray:
+    """Correctness (seeds, m) bool of students trained by `recipe` on `labels`; `make_w2s(seed)` gives the draw."""
+    distinct = seeds if recipe.seeded else seeds[:1]
+    rows = [correct(recipe.train(make_w2s(seed), labels), batch, batch_labels) for seed in distinct]
+    return np.broadcast_to(np.stack(rows), (len(seeds), len(batch))) if len(rows) == 1 else np.stack(rows)
+
+
+def mean_and_error(right: np.ndarray) -> tuple[float, float]:
+    """Mean of correctness (draws, items) and its standard error, both draws and items counted as samples."""
+    draws, items = right.mean(1), right.mean(0)
+    spread = draws.var(ddof=1) / len(draws) if len(draws) > 1 else 0.0
+    return float(right.mean()), float(np.sqrt(spread + items.var() / len(items)))
+
+
+def describe(recipe: Recipe) -> dict:
+    return asdict(recipe)

@@ -1,0 +1,70 @@
+"""Scores one method file by hand on the public part: what `python aar.py eval FILE --task TASK` runs.
+
+A process of its own (`python -m eval.by_hand FILE --task TASK`), like every evaluator; prints one JSON object: a verdict.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import secrets
+import sys
+from pathlib import Path
+
+from eval.engine import Engine
+from eval.prepared import open_prepared
+from eval.scan import scan
+from eval.score import Anchored, correctness
+from eval.slots import Slots, make_slots
+from state.errors import UserError
+from state.files import utc_now
+from state.lifeline import end_with_starter
+
+
+def evaluate(file: Path, task: str, isolation: str, draws: int | None = None) -> dict:
+    """A verdict on all search draws (or the first `draws`) of `task`. Student seeds are fresh every time."""
+    source = file.read_bytes()
+    found = scan(source, file.name)
+    verdict = {"method": str(file), "task": task, "family": found.family, "track": found.track, "flags": found.flags}
+    verdict |= {"isolation": isolation, "rung": "full", "time": utc_now()}
+    if found.problem is not None:
+        return {**verdict, "status": "rejected", "error": found.problem}
+    prepared = open_prepared(task)
+    slots = make_slots()
+    engine = Engine(prepared, secrets.token_bytes(32), isolation, slots[:1])
+    numbers = list(prepared.search_draws)[:draws]
+    try:
+        with Slots(slots[:1]).hold() as slot:
+            outcome = engine.run(source.decode(), file.name, numbers, found.needs_groups, slot)
+    finally:
+        engine.close()
+    verdict |= {"status": outcome.status, "error": outcome.error, "draws": len(numbers), "device": slot.name}
+    verdict |= {
+        "method_seconds": round(outcome.method_seconds, 3),
+        "overhead_seconds": round(outcome.total_seconds - outcome.method_seconds, 3),
+        "peak_memory_mib": outcome.peak_memory_mib,
+        "logged": outcome.logged,
+    }
+    if outcome.predictions is not None:
+        anchored = Anchored.of(prepared, "search", numbers)
+        verdict |= anchored.figures(correctness(prepared, "search", outcome.predictions))
+    return verdict
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="eval.by_hand")
+    parser.add_argument("file", type=Path)
+    parser.add_argument("--task", required=True)
+    parser.add_argument("--isolation", default="bubblewrap")
+    arguments = parser.parse_args()
+    end_with_starter()
+    try:
+        print(json.dumps(evaluate(arguments.file, arguments.task, arguments.isolation)))
+    except UserError as error:
+        print(f"aar: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,287 @@
+"""The evaluator process: takes submissions, runs them in slots, and appends verdicts to the ledger.
+
+The operator starts it (`eval/client.py`) and talks to it in JSON lines on its standard input and output:
+
+    in   {"submission", "commit", "method", "agent", "parents": [submission, ...]}
+    out  {"event": "ready"} / {"event": "started", "submission", "rung"} / {"event": "verdict", "submission"}
+
+When its input ends, it ends, and every sandbox with it. It is the only process of a run that opens labels.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import secrets
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import tomli
+
+from eval.engine import Engine, Outcome, derive
+from eval.prepared import Prepared, open_prepared
+from eval.scan import Scan, scan
+from eval.score import Anchored, correctness
+from eval.slots import Slot, Slots, make_slots
+from eval.warm import SandboxFailed
+from state.files import append_jsonl, utc_now, write_atomic
+from state.ledger import Ledger
+from state.paths import RunPaths
+from stats.ranking import ranked
+
+RANDOM_PROMOTIONS = 0.05
+"""Share of submissions that reach the full rung though the quick one says no: counts wrong rejections."""
+
+
+def run_secret(folder: Path) -> bytes:
+    """The run's secret, made at its first use, readable by the operator's account only."""
+    folder.mkdir(mode=0o700, exist_ok=True)
+    file = folder / "secret"
+    if not file.exists():
+        write_atomic(file, secrets.token_bytes(32), mode=0o600)
+    return file.read_bytes()
+
+
+def read_method(repo: Path, commit: str, method: str) -> bytes:
+    """The method file as committed; never a path in somebody's tree."""
+    done = subprocess.run(["git", "--git-dir", str(repo), "cat-file", "blob", f"{commit}:{method}"], capture_output=True, check=True)
+    return done.stdout
+
+
+class Evaluator:
+    """Scores submissions of one run. Thread-safe: one worker for each slot calls `score`."""
+
+    def __init__(self, paths: RunPaths):
+        config = tomli.loads(paths.toml.read_text())
+        self.paths = paths
+        self.isolation = config["isolation"]
+        self.prepared: Prepared = open_prepared(config["task"])
+        slots = make_slots(config.get("gpus"))[: config.get("slots") or None]
+        self.slots = Slots(slots)
+        self.secret = run_secret(paths.evaluator)
+        self.engine = Engine(self.prepared, self.secret, self.isolation, slots)
+        self.search = list(self.prepared.search_draws)
+        self.quick = Anchored.of(self.prepared, "search", self.search[:1])
+        self.full = Anchored.of(self.prepared, "search", self.search)
+        self.stop = threading.Event()
+        self._lock = threading.Lock()
+        self._ledger = Ledger(paths.ledger)
+        self._predictions = paths.evaluator / "predictions"
+        self._predictions.mkdir(exist_ok=True)
+        self._running: dict[str, threading.Event] = {}
+        self._correct: dict[str, np.ndarray] = {}
+
+    # -- what is known so far -------------------------------------------------------------------------------------
+
+    def _correctness(self, submission: str | None) -> np.ndarray | None:
+        """(draws, items) correctness of an earlier submission, from the run's private folder."""
+        if submission is None:
+            return None
+        if submission not in self._correct:
+            file = self._predictions / f"{submission}.npy"
+            if not file.exists():
+                return None
+            self._correct[submission] = correctness(self.prepared, "search", np.load(file, allow_pickle=False))
+        return self._correct[submission]
+
+    def _best(self, agent: str | None = None) -> str | None:
+        """The best submission on the full rung and the main track, of `agent` or of the run."""
+        verdicts = [
+            verdict
+            for verdict in self._ledger.verdicts.values()
+            if verdict["status"] == "scored"
+            and verdict["rung"] == "full"
+            and verdict["track"] == "main"
+            and agent in (None, verdict["agent"])
+        ]
+        top = ranked(verdicts)[:1]
+        return top[0].get("same_as") or top[0]["submission"] if top else None
+
+    # -- the life of a submission -----------------------------------------------------------------------------------
+
+    def score(self, request: dict, slot: Slot, say) -> None:
+        """Score one submission and append its verdict. `say(event)` tells the operator."""
+        started = time.perf_counter()
+        source = read_method(self.paths.repo, request["commit"], request["method"])
+        found = scan(source, request["method"])
+        if found.problem is not None:
+            self._finish(request, found, Outcome("rejected", found.problem), {}, started, say)
+            return
+        earlier = self._claim(found.tree)
+        try:
+            if earlier is not None:
+                self._repeat(request, found, earlier, say)
+            else:
+                self._rungs(request, found, source.decode(), slot, started, say)
+        finally:
+            with self._lock:
+                self._running.pop(found.tree).set()
+
+    def _claim(self, tree: str) -> dict | None:
+        """Wait for a submission of the same code that is being scored; return its verdict if there is one."""
+        while True:
+            with self._lock:
+                self._ledger.refresh()
+                for verdict in self._ledger.verdicts.values():
+                    if verdict.get("tree") == tree and not verdict.get("same_as"):
+                        self._running.setdefault(tree, threading.Event())
+                        return verdict
+                if tree not in self._running:
+                    self._running[tree] = threading.Event()
+                    return None
+                other = self._running[tree]
+            other.wait()
+
+    def _repeat(self, request: dict, found: Scan, earlier: dict, say) -> None:
+        """Code that was scored before gets the same verdict back: there is no second lottery ticket."""
+        verdict = {**earlier, **_identity(request), "same_as": earlier["submission"], "family": found.family}
+        self._append(verdict, say)
+
+    def _rungs(self, request: dict, found: Scan, source: str, slot: Slot, started: float, say) -> None:
+        say({"event": "started", "submission": request["submission"], "rung": "quick"})
+        outcome = self.engine.run(source, request["method"], self.search[:1], found.needs_groups, slot)
+        extra: dict = {"rung": "quick", "draws": 1, "promotion": None}
+        if outcome.status != "scored":
+            self._finish(request, found, outcome, extra, started, say, slot)
+            return
+        predictions = outcome.predictions
+        correct = correctness(self.prepared, "search", predictions)
+        extra["promotion"] = self._promotion(request, found, correct)
+        if extra["promotion"] is None or len(self.search) == 1:
+            if len(self.search) == 1:
+                extra["rung"] = "full"
+            self._scored(request, found, outcome, predictions, self.quick, extra, started, say, slot)
+            return
+        say({"event": "started", "submission": request["submission"], "rung": "full"})
+        extra["rung"], extra["draws"] = "full", len(self.search)
+        rest = self.engine.run(source, request["method"], self.search[1:], found.needs_groups, slot)
+        _add_up(outcome, rest)
+        if rest.status != "scored":
+            self._finish(request, found, outcome, extra, started, say, slot)
+            return
+        predictions = np.concatenate([predictions, rest.predictions])
+        self._scored(request, found, outcome, predictions, self.full, extra, started, say, slot)
+
+    def _promotion(self, request: dict, found: Scan, correct: np.ndarray) -> str | None:
+        """Why a submission goes on to the full rung, or None. `correct`: (1, items)."""
+        with self._lock:
+            self._ledger.refresh()
+            rivals = {self._best(request["agent"]), self._best()}
+        if None in rivals:
+            return "first"
+        for rival in rivals:
+            known = self._correctness(rival)
+            if known is None or (self.quick.difference(correct, known[:1]).high or 0.0) >= 0:
+                return "upper bound"
+        share = derive(self.secret, "promotion", found.tree) / 2**63
+        return "random" if share < RANDOM_PROMOTIONS else None
+
+    def _scored(self, request, found, outcome, predictions, anchored: Anchored, extra, started, say, slot) -> None:
+        correct = correctness(self.prepared, "search", predictions)
+        with self._lock:
+            self._ledger.refresh()
+            best, own = self._best(), self._best(request["agent"])
+        parent = next((p for p in request.get("parents", ()) if self._correctness(p) is not None), own)
+        draws = len(correct)
+
+        def against(other: str | None) -> str | None:
+            known = self._correctness(other)
+            return anchored.words(correct, None if known is None or len(known) < draws else known[:draws])
+
+        figures = anchored.figures(correct)
+        figures |= {"best": best, "against_best": against(best), "parent": parent, "against_parent": against(parent)}
+        temporary = self._predictions / f"{request['submission']}.tmp.npy"
+        np.save(temporary, predictions.astype(np.float32))
+        os.replace(temporary, self._predictions / f"{request['submission']}.npy")
+        self._correct[request["submission"]] = correct
+        self._finish(request, found, outcome, {**extra, **figures}, started, say, slot)
+
+    def _finish(self, request, found: Scan, outcome: Outcome, extra: dict, started: float, say, slot: Slot | None = None) -> None:
+        total = time.perf_counter() - started
+        verdict = {
+            **_identity(request),
+            "family": found.family, "track": found.track, "status": outcome.status,
+            "rung": "quick", "draws": 0,
+            "pgr": None, "pgr_low": None, "pgr_high": None, "lift": None, "lift_low": None, "lift_high": None,
+            "accuracy": None, "weak_accuracy": None, "ceiling_accuracy": None, "permuted_pgr": None,
+            "flags": found.flags, "isolation": self.isolation,
+            "device": slot.name if slot else None,
+            "method_seconds": round(outcome.method_seconds, 4),
+            "overhead_seconds": round(max(0.0, total - outcome.method_seconds), 4),
+            "peak_memory_mib": outcome.peak_memory_mib, "error": outcome.error, "tree": found.tree,
+            "against_best": None, "against_parent": None,
+            **extra,
+        }  # fmt: skip
+        self._append(verdict, say)
+
+    def _append(self, verdict: dict, say) -> None:
+        verdict = {"kind": "verdict", **verdict, "time": utc_now()}
+        with self._lock:
+            append_jsonl(self.paths.ledger, verdict)
+            self._ledger.refresh()
+        say({"event": "verdict", "submission": verdict["submission"]})
+
+    # -- the process --------------------------------------------------------------------------------------------------
+
+    def serve(self, lines, say) -> None:
+        """Score what arrives on `lines` until they end, with one worker a slot."""
+        waiting: queue.SimpleQueue[dict | None] = queue.SimpleQueue()
+        workers = [threading.Thread(target=self._work, args=(waiting, say), daemon=True) for _ in self.slots.slots]
+        for worker in workers:
+            worker.start()
+        say({"event": "ready"})
+        for line in lines:
+            waiting.put(json.loads(line))
+        self.stop.set()
+
+    def _work(self, waiting: queue.SimpleQueue, say) -> None:
+        while True:
+            request = waiting.get()
+            try:
+                with self.slots.hold(self.stop) as slot:
+                    self.score(request, slot, say)
+            except InterruptedError:
+                return
+            except SandboxFailed as error:
+                # Not the method's fault: it stays in the queue of the ledger, and the operator decides.
+                say({"event": "problem", "submission": request["submission"], "detail": str(error)})
+            except Exception as error:
+                # A worker that died silently would leave the queue standing; the process ends and is started anew.
+                say({"event": "failed", "submission": request["submission"], "detail": f"{type(error).__name__}: {error}"})
+                os._exit(70)
+
+
+def _identity(request: dict) -> dict:
+    return {key: request[key] for key in ("submission", "commit", "method", "agent")}
+
+
+def _add_up(outcome: Outcome, rest: Outcome) -> None:
+    outcome.status, outcome.error = rest.status, rest.error
+    outcome.method_seconds += rest.method_seconds
+    outcome.peak_memory_mib = max(outcome.peak_memory_mib, rest.peak_memory_mib)
+
+
+def main(arguments: list[str]) -> None:
+    output, lock = os.fdopen(os.dup(1), "w", buffering=1), threading.Lock()
+    os.dup2(2, 1)  # whatever a library prints goes to the log, not between our lines
+
+    def say(event: dict) -> None:
+        with lock:
+            try:
+                output.write(json.dumps(event) + "\n")
+            except BrokenPipeError:
+                os._exit(0)  # the operator is gone, and with it everybody who waits
+
+    evaluator = Evaluator(RunPaths(arguments[0]))
+    evaluator.serve(sys.stdin, say)
+    evaluator.engine.close()
+    os._exit(0)  # workers may be in the middle of a method; its sandbox dies with this process
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,67 @@
+"""From predictions to the figures of a verdict. The only place where predictions meet labels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from eval.engine import PARTS
+from eval.prepared import Prepared
+from stats.pgr import Bootstrap, Estimate, estimate_difference, estimate_pgr, in_words
+
+RESAMPLES = 1000
+
+
+def correctness(prepared: Prepared, phase: str, predictions: np.ndarray) -> np.ndarray:
+    """(draws, items, 2) probabilities -> (draws, items) bool: whether the likelier class is the true one."""
+    labels = prepared.parts[PARTS[phase]].labels
+    return (predictions[:, :, 1] > 0.5) == (labels == 1)
+
+
+@dataclass
+class Anchored:
+    """Anchors of some draws of one phase, ready to score against: arrays of shape (draws, items)."""
+
+    weak: np.ndarray
+    ceiling: np.ndarray
+    tuned_naive: np.ndarray
+    bootstrap: Bootstrap
+
+    @classmethod
+    def of(cls, prepared: Prepared, phase: str, draws: list[int]) -> Anchored:
+        anchors = prepared.anchors(phase, draws)
+        groups = prepared.parts[PARTS[phase]].groups
+        return cls(
+            weak=anchors.weak.astype(np.float32),
+            ceiling=anchors.ceiling.mean(axis=0, dtype=np.float32),  # over student seeds
+            tuned_naive=anchors.tuned_naive.mean(axis=0, dtype=np.float32),
+            bootstrap=Bootstrap(len(draws), groups, RESAMPLES),
+        )
+
+    def difference(self, first: np.ndarray, second: np.ndarray) -> Estimate:
+        """PGR of `first` minus PGR of `second`, both (draws, items) correctness, paired."""
+        return estimate_difference(first, second, self.weak, self.ceiling, self.bootstrap)
+
+    def words(self, first: np.ndarray, second: np.ndarray | None) -> str | None:
+        if second is None or second.shape != first.shape:
+            return None
+        return in_words(self.difference(first, second))
+
+    def figures(self, correct: np.ndarray) -> dict:
+        """The figures of a verdict for (draws, items) correctness; accuracies in [0, 1]."""
+        pgr = estimate_pgr(correct, self.weak, self.ceiling, self.bootstrap)
+        lift = self.difference(correct, self.tuned_naive)
+        right = self.weak > 0.5
+        return {
+            "pgr": pgr.value, "pgr_low": pgr.low, "pgr_high": pgr.high,
+            "lift": lift.value, "lift_low": lift.low, "lift_high": lift.high,
+            "accuracy": float(correct.mean()),
+            "weak_accuracy": float(self.weak.mean()),
+            "ceiling_accuracy": float(self.ceiling.mean()),
+            "tuned_naive_accuracy": float(self.tuned_naive.mean()),
+            "accuracy_where_teacher_right": float(correct[right].mean()),
+            "accuracy_where_teacher_wrong": float(correct[~right].mean()),
+            "teacher_agreement": float((correct == right).mean()),
+        }  # fmt: skip
+

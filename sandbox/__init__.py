@@ -1,0 +1,1 @@
+"""The walls: bubblewrap, seccomp, limits, and the escape attempts that prove them."""

@@ -1,0 +1,1 @@
+"""Plain files: append, replace, lock; the ledger; where a run keeps what."""

@@ -1,0 +1,21 @@
+"""The order of a leaderboard: by what is known for certain, not by the luckiest figure."""
+
+from __future__ import annotations
+
+RUNGS = {"sealed": 2, "full": 1, "quick": 0}
+
+
+def sort_key(verdict: dict) -> tuple:
+    """Best first under `sorted`: scored before failed, more draws before fewer, then the higher lower bound of PGR."""
+    scored = verdict.get("status") == "scored" and verdict.get("pgr_low") is not None
+    return (
+        not scored,
+        -RUNGS.get(verdict.get("rung"), -1) if scored else 0,
+        -(verdict["pgr_low"] if scored else 0.0),
+        verdict.get("submission") or "",
+    )
+
+
+def ranked(verdicts: list[dict]) -> list[dict]:
+    """Verdicts, best first."""
+    return sorted(verdicts, key=sort_key)

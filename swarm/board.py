@@ -1,0 +1,70 @@
+"""The board: the run's own branch, with what is fit to publish: posts, results, prompts, configuration, verification.
+
+Posts and results are written into the board's worktree first, durably, and committed soon after by whoever holds the
+run. A crash in between loses nothing: the next commit finds them.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from filelock import FileLock
+
+from state.files import write_atomic
+from state.ledger import AGENT_FIELDS, Ledger, agent_view
+from state.paths import RunPaths
+from stats.ranking import ranked
+from swarm.repo import RunRepo
+
+COLUMNS = [name for name in AGENT_FIELDS if name not in ("error", "flags")] + ["flags", "error"]
+PUBLISHED = ("forum/", "prompts/", "results.tsv", "run.toml", "verification.md")
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, list):
+        value = ",".join(value)
+    return "" if value is None else " ".join(str(value).split())[:300]
+
+
+def results_table(ledger: Ledger) -> str:
+    """results.tsv: all verdicts as agents see them, best lower bound first."""
+    rows = ["\t".join(COLUMNS)]
+    for verdict in ranked(list(ledger.verdicts.values())):
+        view = agent_view(verdict)
+        rows.append("\t".join(_cell(view[name]) for name in COLUMNS))
+    return "\n".join(rows) + "\n"
+
+
+class Board:
+    """The board of one run; safe between processes (an operator, and a person's `say`)."""
+
+    def __init__(self, paths: RunPaths, repo: RunRepo):
+        self.paths, self.repo = paths, repo
+        self._lock = FileLock(paths.root / "board.lock")
+        self._written: dict[str, float] = {}
+        self._files: dict[str, bytes] = {}
+
+    def write_results(self, ledger: Ledger) -> None:
+        write_atomic(self.paths.board / "results.tsv", results_table(ledger))
+
+    def commit(self, message: str) -> str:
+        """Commit what is new on the board; the head where nothing is."""
+        with self._lock:
+            self.repo._trees.pop("board", None)
+            return self.repo.commit("board", self._read(), lambda path: False, message, [("Run", self.paths.name)])
+
+    def _read(self) -> dict[str, bytes]:
+        """The published files, read again only where they changed."""
+        for file in self._published():
+            path, changed = str(file.relative_to(self.paths.board)), file.stat().st_mtime_ns
+            if self._written.get(path) != changed:
+                self._files[path] = file.read_bytes()
+                self._written[path] = changed
+        return self._files
+
+    def _published(self) -> list[Path]:
+        board = self.paths.board
+        found = [board / name for name in PUBLISHED if not name.endswith("/")]
+        for folder in ("forum", "prompts"):
+            found += sorted((board / folder).rglob("*.md"))
+        return [file for file in found if file.is_file() and not file.name.startswith(".")]

@@ -1,0 +1,69 @@
+"""The two sandboxes an agent's own commands run in: the shell (low priority, always there) and the job (in a slot)."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from sandbox.box import Box, Limits, Mount
+from state.files import write_atomic
+from state.paths import RunPaths, aar_home
+
+SHELL = Limits(seconds=120, memory_mib=2048, processes=64, file_mib=64, disk_mib=256, output_bytes=60_000)
+JOB = Limits(seconds=600, memory_mib=8192, processes=128, file_mib=1024, disk_mib=1024, output_bytes=200_000)
+
+
+def prepare_agent_folder(paths: RunPaths, agent: str) -> None:
+    """Files that the boxes of an agent mount: the command `aar` and a `.git` that says where the git is inside."""
+    binaries = paths.root / "bin"
+    binaries.mkdir(exist_ok=True)
+    command = f'#!/bin/sh\nexec "{sys.executable}" -I -S "${{AAR_LIB:-/aar/lib}}/door.py" "$@"\n'
+    write_atomic(binaries / "aar", command, mode=0o755)
+    write_atomic(paths.agent(agent) / "gitfile", f"gitdir: /aar/repo.git/worktrees/{worktree_id(paths, agent)}\n")
+
+
+def worktree_id(paths: RunPaths, agent: str) -> str:
+    """The name git gave to the worktree's administration in repo.git/worktrees."""
+    return Path((paths.worktree(agent) / ".git").read_text().removeprefix("gitdir: ").strip()).name
+
+
+def agent_box(paths: RunPaths, agent: str, task: str, isolation: str, kind: str = "shell", gpu: int | None = None) -> Box:
+    """`kind`: shell or job. What it may read and write is the table of DESIGN section 4."""
+    worktree = paths.worktree(agent)
+    mounts = [
+        Mount(worktree, "/aar/worktree", writable=True),
+        Mount(paths.agent(agent) / "gitfile", "/aar/worktree/.git"),
+        Mount(paths.repo, "/aar/repo.git"),
+        Mount(paths.forum, "/aar/forum"),
+        Mount(aar_home() / "tasks" / task / "open", "/aar/task"),
+        Mount(paths.door(agent), "/aar/door.sock"),
+        Mount(paths.root / "bin", "/aar/bin"),
+        Mount(Path(__file__).parent / "door.py", "/aar/lib/door.py"),
+    ]
+    if kind == "job":
+        mounts.append(Mount(aar_home() / "models", "/aar/models"))
+    if isolation == "none":
+        mounts = [mount for mount in mounts if Path(mount.source).name != "gitfile"]
+    bare = Box(kind=kind, mounts=tuple(mounts), isolation=isolation)
+    env = {
+        "PATH": os.pathsep.join([bare.inside(paths.root / "bin"), os.path.dirname(sys.executable), "/usr/local/bin:/usr/bin:/bin"]),
+        "AAR_DOOR": bare.inside(paths.door(agent)),
+        "AAR_FORUM": bare.inside(paths.forum),
+        "AAR_TASK": bare.inside(aar_home() / "tasks" / task / "open"),
+        "AAR_LIB": bare.inside(Path(__file__).parent / "door.py").removesuffix("/door.py"),
+        "AAR_AGENT": agent,
+        # The worktree belongs to the operator's user, who may be another one inside.
+        "GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "safe.directory", "GIT_CONFIG_VALUE_0": "*",
+        "GIT_OPTIONAL_LOCKS": "0",
+    }  # fmt: skip
+    return Box(
+        kind=kind,
+        mounts=tuple(mounts),
+        env=env,
+        chdir=bare.inside(worktree),
+        limits=JOB if kind == "job" else SHELL,
+        idle=kind == "shell",
+        gpu=gpu,
+        isolation=isolation,
+    )

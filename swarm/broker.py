@@ -1,0 +1,159 @@
+"""The broker: the trusted side of the agents' door.
+
+Each agent has a Unix socket of its own, so which socket a request came through says who speaks. A request is one JSON
+line, the answer one JSON line; `aar job` streams output lines before its answer. Everything that arrives is checked here.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import threading
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from state.errors import UserError
+from swarm.desk import Desk
+
+MOST_BYTES = 200_000
+MOST_CONNECTIONS = 16
+"""Open requests of one agent; more are told to come back."""
+
+
+class _Request(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Commit(_Request):
+    do: Literal["commit"]
+    message: str = Field("", max_length=4000)
+    inspired_by: list[Annotated[str, Field(max_length=200)]] = Field([], max_length=8)
+
+
+class Submit(_Request):
+    do: Literal["submit"]
+    method: str = Field(max_length=200)
+    message: str = Field("", max_length=4000)
+    inspired_by: list[Annotated[str, Field(max_length=200)]] = Field([], max_length=8)
+    predict: float | None = Field(None, ge=-10, le=10)
+
+
+class Wait(_Request):
+    do: Literal["wait"]
+    submission: str = Field(max_length=20)
+    seconds: float = Field(3600.0, ge=0, le=24 * 3600)
+
+
+class Scores(_Request):
+    do: Literal["scores"]
+
+
+class Post(_Request):
+    do: Literal["post"]
+    type: str = Field(max_length=20)
+    title: str = Field(max_length=400)
+    body: str = Field("", max_length=40_000)
+    submission: str | None = Field(None, max_length=20)
+    replies_to: str | None = Field(None, max_length=200)
+
+
+class Job(_Request):
+    do: Literal["job"]
+    command: list[Annotated[str, Field(max_length=20_000)]] = Field(min_length=1, max_length=200)
+    seconds: float = Field(600.0, gt=0, le=3600)
+
+
+class TaskInfo(_Request):
+    do: Literal["task"]
+
+
+Request = TypeAdapter(Annotated[Commit | Submit | Wait | Scores | Post | Job | TaskInfo, Field(discriminator="do")])
+
+
+class Door:
+    """One agent's socket. `path` is made here and removed by `close()`."""
+
+    def __init__(self, desk: Desk, agent: str, path: Path):
+        self.desk, self.agent, self.path = desk, agent, path
+        self._slots = threading.BoundedSemaphore(MOST_CONNECTIONS)
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        path.unlink(missing_ok=True)
+        # A socket's path may have 107 bytes, a run's folder more: bind it by way of a descriptor of the folder.
+        folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY)
+        try:
+            self._socket.bind(f"/proc/self/fd/{folder}/{path.name}")
+        finally:
+            os.close(folder)
+        os.chmod(path, 0o600)
+        self._socket.listen(64)
+        threading.Thread(target=self._accept, daemon=True, name=f"door-{agent}").start()
+
+    def close(self) -> None:
+        self._socket.close()
+        self.path.unlink(missing_ok=True)
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection, _ = self._socket.accept()
+            except OSError:  # closed
+                return
+            if not self._slots.acquire(blocking=False):
+                with connection:
+                    _say(connection, {"error": f"more than {MOST_CONNECTIONS} requests at once: wait for one to end"})
+                continue
+            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        try:
+            with connection:
+                connection.settimeout(30)
+                _say(connection, self._answer(connection))
+        except OSError:
+            pass  # whoever asked is gone
+        finally:
+            self._slots.release()
+
+    def _answer(self, connection: socket.socket) -> dict:
+        line = b""
+        while not line.endswith(b"\n"):
+            chunk = connection.recv(65536)
+            line += chunk
+            if not chunk or len(line) > MOST_BYTES:
+                return {"error": f"a request is one JSON line of at most {MOST_BYTES} bytes"}
+        try:
+            request = Request.validate_json(line)
+        except ValidationError as error:
+            first = error.errors(include_input=False, include_url=False)[0]
+            return {"error": f"{'.'.join(map(str, first['loc']))}: {first['msg']}"}
+        connection.settimeout(None)
+        try:
+            return self._dispatch(request, connection)
+        except UserError as error:
+            return {"error": str(error)}
+
+    def _dispatch(self, request: BaseModel, connection: socket.socket) -> dict:
+        desk, agent = self.desk, self.agent
+        match request:
+            case Commit():
+                return {"commit": desk.commit(agent, request.message, request.inspired_by)}
+            case Submit():
+                return desk.submit(agent, request.method, request.message, request.inspired_by, request.predict)
+            case Wait():
+                return desk.wait(request.submission, request.seconds)
+            case Scores():
+                return {"scores": desk.scores()}
+            case Post():
+                name = desk.post(agent, request.type, request.title, request.body, request.submission, request.replies_to)
+                return {"post": name}
+            case Job():
+                return desk.job(agent, request.command, request.seconds, lambda piece: _say(connection, {"output": piece.decode(errors="replace")}))
+            case _:
+                return desk.task(agent)
+
+
+def _say(connection: socket.socket, answer: dict) -> None:
+    connection.sendall(json.dumps(answer).encode() + b"\n")

@@ -1,0 +1,87 @@
+"""What a person does to a run from outside: say something in its forum, stop it, clean it away."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import time
+
+from filelock import FileLock, Timeout
+from git import Repo
+
+from state.errors import UserError
+from state.paths import NAME, RunPaths
+from swarm.board import Board
+from swarm.forum import write_post
+from swarm.run import load_config, open_repo
+
+STOP_SECONDS = 15.0
+
+
+def _is_operated(paths: RunPaths) -> bool:
+    lock = FileLock(paths.lock)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return True
+    lock.release()
+    return False
+
+
+def say_in_forum(paths: RunPaths, author: str, kind: str, title: str, body: str) -> str:
+    """Write a person's post; its file name. The operator commits it, or this does where there is none."""
+    if not NAME.fullmatch(author) or author == "board" or (paths.root / author).exists():
+        raise UserError(f"--name {author!r}: a person's name in lower case that is no agent's")
+    if kind == "result":
+        raise UserError("a result names a submission and comes from its agent: use --type insight, question, hypothesis or error")
+    name = write_post(paths.forum, author, kind, title, body)
+    if not _is_operated(paths):
+        repo = open_repo(paths, load_config(paths))
+        Board(paths, repo).commit(f"Post by {author}")
+        repo.mirror()
+    return name
+
+
+def stop_run(paths: RunPaths) -> str:
+    """Ask the operator of a run to end it and wait until it has; a line about it."""
+    if not _is_operated(paths):
+        return f"run {paths.name} is not going on"
+    pid = json.loads(paths.state.read_text())["pid"]
+    os.kill(pid, signal.SIGTERM)
+    deadline = time.monotonic() + STOP_SECONDS
+    while time.monotonic() < deadline:
+        if not _is_operated(paths):
+            return f"run {paths.name} is stopped; `python aar.py resume {paths.name}` goes on"
+        time.sleep(0.1)
+    raise UserError(f"run {paths.name} (process {pid}) did not stop within {STOP_SECONDS:.0f} s: `kill -9 {pid}` loses nothing")
+
+
+def clean_plan(paths: RunPaths, force: bool) -> dict:
+    """What cleaning would remove: `folder`, `delete` and `keep` (branches), `text`. UserError while the run goes on."""
+    if _is_operated(paths):
+        raise UserError(f"run {paths.name} is going on: `python aar.py stop {paths.name}` first")
+    user = Repo(load_config(paths)["user_git"])
+    prefix = f"aar/{paths.name}/"
+    ours = [head for head in user.heads if head.name.startswith(prefix)]
+    others = [head.commit for head in user.heads if not head.name.startswith(prefix)]
+    merged = [head.name for head in ours if any(user.is_ancestor(head.commit, other) for other in others)]
+    delete = [head.name for head in ours if force or head.name in merged]
+    keep = [head.name for head in ours if head.name not in delete]
+    lines = [f"folder   {paths.root}", f"branches {', '.join(delete) or 'none'}"]
+    if keep:
+        lines.append(f"kept, since they are merged nowhere (--force deletes them too): {', '.join(keep)}")
+    return {"delete": delete, "keep": keep, "text": "\n".join(lines)}
+
+
+def clean_run(paths: RunPaths, plan: dict) -> None:
+    """Do what `plan` says. Branches that are kept hold their commits in the user's own repository."""
+    user = Repo(load_config(paths)["user_git"])
+    if plan["keep"]:
+        problem = open_repo(paths, load_config(paths)).mirror()
+        if problem:
+            raise UserError(f"nothing was removed: {problem}")
+    for name in plan["delete"]:
+        user.git.branch("-D", name)
+    shutil.rmtree(paths.root)

@@ -1,0 +1,169 @@
+"""Makes a new run: its folder, its repository with a branch and a worktree an agent, its board, its frozen configuration."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import secrets
+import shutil
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+
+from git import Repo
+
+from eval.client import make_slots
+from state.errors import UserError
+from state.files import utc_now, write_atomic
+from state.paths import NAME, RunPaths, aar_home, runs_folder
+from swarm.agent import RESEARCHERS
+from swarm.board import Board
+from swarm.boxes import prepare_agent_folder
+from swarm.repo import RunRepo, open_user_repository, uncommitted
+
+PROJECT = Path(__file__).parent.parent
+MOST_AGENTS = 64
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a person asks for on the command line."""
+
+    agents: int
+    task: str = "reviews"
+    run: str | None = None
+    seconds: float = 600.0
+    researcher: str = "search"
+    seed: int | None = None
+    allow_dirty: bool = False
+    isolation: str = "bubblewrap"
+    gpus: str | None = None
+
+
+def task_views(task: str) -> list[str]:
+    """The feature views of a prepared task. UserError where it is unknown or not prepared."""
+    known = sorted(path.stem for path in (PROJECT / "eval" / "tasks").glob("*.toml"))
+    if task not in known:
+        raise UserError(f"no task {task!r}: the tasks are {', '.join(known)}")
+    kit = aar_home() / "tasks" / task / "open" / "kit" / "kit.json"
+    if not kit.exists():
+        raise UserError(f"task {task} is not prepared on this machine: `python aar.py prepare {task}` (once)")
+    return list(json.loads(kit.read_text())["features"])
+
+
+def directions() -> list[Path]:
+    found = sorted((PROJECT / "prompts" / "directions").glob("*.md"))
+    if not found:
+        raise UserError("prompts/directions/ holds no *.md file: each agent needs a direction to start from")
+    return found
+
+
+def _frozen_prompts(board: Path) -> dict[str, str]:
+    """Copy prompts/ as it is now, uncommitted changes included, to the board; path -> sha256."""
+    hashes = {}
+    for file in sorted((PROJECT / "prompts").rglob("*.md")):
+        path = file.relative_to(PROJECT)
+        target = board / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(target, file.read_bytes())
+        hashes[str(path)] = hashlib.sha256(file.read_bytes()).hexdigest()
+    return hashes
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_toml, value)) + "]"
+    return json.dumps(value, ensure_ascii=False)  # strings, numbers and booleans are written alike in both
+
+
+def write_toml(path: Path, config: dict) -> None:
+    """Write run.toml: plain values, then one table of hashes, then one table an agent."""
+    lines = [f"{key} = {_toml(value)}" for key, value in config.items() if value is not None and key not in ("agents", "prompts")]
+    lines += ["", "[prompts]"] + [f"{json.dumps(key)} = {_toml(value)}" for key, value in config["prompts"].items()]
+    for agent in config["agents"]:
+        lines += ["", "[[agents]]"] + [f"{key} = {_toml(value)}" for key, value in agent.items()]
+    write_atomic(path, "\n".join(lines) + "\n")
+
+
+def create_run(options: Options) -> RunPaths:
+    """Make a run ready to be operated. UserError, with nothing left behind, where something is in the way."""
+    user = open_user_repository(PROJECT)
+    if not 1 <= options.agents <= MOST_AGENTS:
+        raise UserError(f"--agents {options.agents}: between 1 and {MOST_AGENTS} agents run on one machine")
+    if options.researcher not in RESEARCHERS:
+        raise UserError(f"no researcher {options.researcher!r}: there is {', '.join(RESEARCHERS)}")
+    dirty = uncommitted(user)
+    if dirty and not options.allow_dirty:
+        raise UserError(f"uncommitted changes in {', '.join(dirty[:3])}: commit them, or --allow-dirty (the run is stamped)")
+    views = task_views(options.task)
+    name = options.run or _free_name(user)
+    if not NAME.fullmatch(name):
+        raise UserError(f"--run {name!r}: lower-case letters, digits, - and _, at most 40")
+    paths = RunPaths(runs_folder(user.working_dir) / name)
+    if paths.root.exists():
+        raise UserError(f"run {name} exists already: `python aar.py resume {name}`, or choose another --run name")
+    slots = make_slots(options.gpus)
+    try:
+        _build(paths, options, user, views, dirty, len(slots))
+    except BaseException:
+        shutil.rmtree(paths.root, ignore_errors=True)
+        raise
+    return paths
+
+
+def _free_name(user: Repo) -> str:
+    stem = datetime.now(timezone.utc).strftime("%m%d-%H%M")
+    names, number = {head.name.split("/")[1] for head in user.heads if re.match("aar/[^/]+/", head.name)}, 1
+    while (name := stem if number == 1 else f"{stem}-{number}") in names or (runs_folder(user.working_dir) / name).exists():
+        number += 1
+    return name
+
+
+def _build(paths: RunPaths, options: Options, user: Repo, views: list[str], dirty: list[str], slots: int) -> None:
+    paths.root.mkdir(parents=True)
+    _ignore(paths.root.parent.parent)
+    paths.evaluator.mkdir(mode=0o700)
+    starts = directions()
+    agents = [
+        {"name": f"agent-{number + 1}", "direction": starts[number % len(starts)].stem, "researcher": options.researcher}
+        for number in range(options.agents)
+    ]
+    names = [agent["name"] for agent in agents]
+    repo = RunRepo.create(paths.repo, paths.name, user, ["board", *names])
+    repo.add_worktree("board", paths.board)
+    for agent in names:
+        paths.agent(agent).mkdir()
+        repo.add_worktree(agent, paths.worktree(agent))
+        prepare_agent_folder(paths, agent)
+    paths.forum.mkdir(exist_ok=True)
+    config = {
+        "name": paths.name,
+        "created": utc_now(),
+        "task": options.task,
+        "seconds_limit": options.seconds,
+        "seed": secrets.randbelow(2**31) if options.seed is None else options.seed,
+        "researcher": options.researcher,
+        "base": user.head.commit.hexsha,
+        "base_branch": user.active_branch.name,
+        "user_git": str(user.git_dir),
+        "isolation": options.isolation,
+        "dirty": bool(dirty),
+        "gpus": options.gpus,
+        "slots": slots,
+        "views": views,
+        "prompts": _frozen_prompts(paths.board),
+        "agents": agents,
+    }
+    paths.ledger.touch()
+    published = {key: value for key, value in config.items() if key not in ("user_git", "seed")}
+    write_toml(paths.board / "run.toml", published)
+    write_toml(paths.toml, config)  # last: a folder with run.toml is a run
+    Board(paths, repo).commit(f"Start run {paths.name}: {options.agents} agents on {options.task}")
+
+
+def _ignore(folder: Path) -> None:
+    """.aar/ never shows in the user's `git status`."""
+    ignore = folder / ".gitignore"
+    if not ignore.exists():
+        write_atomic(ignore, "*\n")

@@ -1,0 +1,114 @@
+"""The command `aar` inside an agent's sandbox: asks the broker through the agent's socket. Standard library only.
+
+    aar submit methods/x.py [-m WHY] [--inspired-by COMMIT|POST] [--predict PGR] [--wait]
+    aar wait s0001          aar scores          aar task          aar commit [-m WHY]
+    aar post --type result --title TEXT [--submission s0001] < body.md
+    aar job [--seconds N] -- COMMAND ...        (heavy work: waits for a slot)
+"""
+
+import argparse
+import json
+import os
+import socket
+import sys
+
+
+def ask(request, on_output=None):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        try:
+            connection.connect(os.environ.get("AAR_DOOR", "/aar/door.sock"))
+            connection.sendall(json.dumps(request).encode() + b"\n")
+            for line in connection.makefile("rb"):
+                answer = json.loads(line)
+                if "output" not in answer:
+                    return answer
+                on_output(answer["output"])
+        except (OSError, ValueError) as error:
+            return {"error": "the run does not answer (%s): it may be stopping" % error}
+    return {"error": "the run hung up: it may be stopping"}
+
+
+def number(value, form="%.2f"):
+    return "n/a" if value is None else form % value
+
+
+def line(verdict):
+    """A verdict on one line."""
+    head = "%s %-8s %s" % (verdict["submission"], verdict["agent"], verdict["method"])
+    if verdict["status"] != "scored":
+        return "%s: %s: %s" % (head, verdict["status"], verdict["error"])
+    return "%s: PGR %s [%s, %s] lift %s [%s, %s] on %s draws%s%s%s" % (
+        head, number(verdict["pgr"]), number(verdict["pgr_low"]), number(verdict["pgr_high"]),
+        number(verdict["lift"], "%+.2f"), number(verdict["lift_low"], "%+.2f"), number(verdict["lift_high"], "%+.2f"),
+        verdict["draws"],
+        ", against the best: " + verdict["against_best"] if verdict.get("against_best") else "",
+        ", track " + verdict["track"] if verdict["track"] != "main" else "",
+        ", same code as " + verdict["same_as"] if verdict.get("same_as") else "",
+    )  # fmt: skip
+
+
+def parser():
+    top = argparse.ArgumentParser(prog="aar", description="your door to the run: commit, have scored, read, tell, compute")
+    commands = top.add_subparsers(dest="do", required=True, metavar="COMMAND")
+
+    def add(name, about):
+        command = commands.add_parser(name, help=about, description=about)
+        command.add_argument("--json", action="store_true", help="print JSON")
+        return command
+
+    command = add("submit", "commit your files and queue one method to be scored")
+    command.add_argument("method", help="methods/NAME.py")
+    command.add_argument("--predict", type=float, help="the PGR that you expect")
+    command.add_argument("--wait", action="store_true", help="wait for the verdict and print it")
+    commits = [command, add("commit", "commit methods/*.py, notes/*.md and notebook.md to your branch")]
+    for command in commits:
+        command.add_argument("-m", "--message", default="", help="why")
+        command.add_argument("--inspired-by", action="append", default=[], help="a commit or a post of the forum")
+    command = add("wait", "wait for the verdict of a submission")
+    command.add_argument("submission")
+    command.add_argument("--timeout", dest="seconds", type=float, default=3600.0, help="seconds")
+    add("scores", "all verdicts of the run, best lower bound first")
+    command = add("post", "write to the forum; the text comes on standard input")
+    command.add_argument("--type", required=True, choices=["hypothesis", "result", "insight", "error", "question"])
+    command.add_argument("--title", required=True)
+    command.add_argument("--submission", help="figures of a result are filled in from its verdict")
+    command.add_argument("--replies-to", help="file name of a post")
+    command = add("job", "run a heavy command in a slot")
+    command.add_argument("--seconds", type=float, default=600.0)
+    command.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND ...")
+    add("task", "what the task is, what a verdict can tell, and what you may read")
+    return top
+
+
+def main():
+    arguments = vars(parser().parse_args())
+    as_json, wait = arguments.pop("json"), arguments.pop("wait", False)
+    if arguments["do"] == "post":
+        arguments["body"] = sys.stdin.read()
+    if arguments["do"] == "job":
+        arguments["command"] = [a for i, a in enumerate(arguments["command"]) if i or a != "--"]
+    answer = ask(arguments, lambda piece: (sys.stdout.write(piece), sys.stdout.flush()))
+    if wait and "error" not in answer:
+        answer = ask({"do": "wait", "submission": answer["submission"]})
+    if "error" in answer and "status" not in answer:
+        print("aar: %s" % answer["error"], file=sys.stderr)
+        return 2
+    if as_json:
+        print(json.dumps(answer["scores"] if "scores" in answer else answer))
+    elif "status" in answer:
+        print(line(answer))
+    elif "scores" in answer:
+        print("\n".join(map(line, answer["scores"])) or "no verdict yet")
+    elif "description" in answer:
+        print(answer["description"])
+    elif "returncode" in answer:
+        if answer["ended"]:
+            print("aar: the job was ended: %s" % answer["ended"], file=sys.stderr)
+        return answer["returncode"] & 255
+    else:
+        print("\n".join("%s %s" % item for item in answer.items() if item[1] is not None))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,286 @@
+"""The search researcher: an honest evolutionary search over method building blocks, with no language model.
+
+Each step chooses a recipe (`evolve.py`), writes it as a method file (`recipe.py`), submits it with a prediction, waits
+for the verdict, and tells the forum what was learned, failures included. It reads the run's scores, the method files of
+others from their commits, and what people write in the forum, whose words tilt its taste as its direction's do.
+
+It works through the same door as any other agent. All that it knows is in its transcript and in the ledger: built anew
+on the same folder it goes on, and what was submitted once is not submitted again. Standard library only, since many
+of these wait beside each other.
+"""
+from __future__ import annotations
+
+import json
+import os
+import random
+import re
+import shlex
+import time
+from dataclasses import asdict
+from typing import Any, Iterable
+
+from state.files import read_jsonl
+from swarm.researchers import AgentConfig, Hands, Outcome, Record
+from swarm.researchers.evolve import Evolution, Found, Plan, choose, standing, taste
+from swarm.researchers.recipe import Recipe, file_name, read, title, write
+from swarm.researchers.words import Post, first_note, learned, note, post_about
+
+WAIT_SECONDS = 3600.0
+MOST_READ = 8
+"""Method files of others to read in one command: what a command may print is limited."""
+PAGE = 100
+"""Verdicts to take from the scores in one command, for the same reason."""
+MOST_NOTES = 40_000
+"""Bytes of the notebook before it is put away under notes/ and a new one begun."""
+MOST_FILES = 150
+"""Method files that stay in the worktree; beyond, the worst go. Their commits remain."""
+PATIENCE = 6
+"""Failures of the door in a row before the researcher gives up."""
+
+
+class SearchResearcher:
+    """See the module. `step` returns False when the door refuses or fails `PATIENCE` times in a row."""
+
+    def __init__(self, config: AgentConfig, hands: Hands, record: Record) -> None:
+        self.config, self.hands, self.record = config, hands, record
+        self.recipes: dict[str, Recipe | None] = {}  # commit -> recipe, None where the file cannot be read
+        self.tried: dict[str, Recipe] = {}  # own method path -> recipe
+        self.scores: dict[str, dict[str, Any]] = {}  # submission -> verdict as agents see it
+        self.pending: dict[str, Any] | None = None  # a plan whose verdict is not known
+        self.posts: list[Post] = []  # to be sent with the next command
+        self.notes: list[str] = []
+        self.cycle = self.failures = self.since_post = 0
+        self.last_move, self.best, self.people = "", "", ""
+        self._remember(read_jsonl(config.folder / "transcript.jsonl"))
+
+    # --- memory -----------------------------------------------------------------------------------------------------
+
+    def _remember(self, records: Iterable[dict[str, Any]]) -> None:
+        """Take in the transcript of an earlier life."""
+        for entry in records:
+            kind = entry.get("kind")
+            if kind == "plan":
+                self.pending = entry
+                self.tried[entry["method"]] = Recipe.from_json(entry["recipe"])
+            elif kind == "outcome":
+                self.pending, self.cycle, self.last_move = None, entry["cycle"] + 1, entry["move"]
+                self.since_post, self.best = entry["since_post"], entry["best"]
+                self.notes, self.posts = [entry["note"]], [Post(**entry["post"])] if entry["post"] else []
+            elif kind == "read":
+                self.recipes[entry["commit"]] = Recipe.from_json(entry["recipe"]) if entry["recipe"] else None
+
+    def archive(self) -> list[Found]:
+        """All verdicts of the run on the main track, with their recipes where they can be read."""
+        found = []
+        for verdict in self.scores.values():
+            mine = verdict["agent"] == self.config.name
+            recipe = self.tried.get(verdict["method"]) if mine else self.recipes.get(verdict["commit"])
+            scored = verdict["status"] == "scored" and verdict.get("track") == "main"
+            figures = {key: verdict.get(key) if scored else None for key in ("pgr", "lift", "lift_low")}
+            found.append(Found(verdict["submission"], verdict["agent"], verdict["commit"], recipe,
+                               scored and verdict.get("rung") == "full", figures["pgr"], figures["lift"], figures["lift_low"]))
+        return found
+
+    # --- one cycle --------------------------------------------------------------------------------------------------
+
+    def step(self) -> bool:
+        """One submission: think, write, submit, wait, learn."""
+        plan = self.pending or self._think()
+        if self.pending is None:
+            self.record(plan)
+            self.pending = plan
+            self.tried[plan["method"]] = Recipe.from_json(plan["recipe"])
+            verdict = self._submit(plan)
+        else:  # of an earlier life, or the command was cut off: it may be in the ledger by now
+            verdict = self._recall(plan["method"]) or self._submit(plan)
+        if verdict is None:
+            self.failures += 1
+            if self.failures >= PATIENCE:
+                return False
+            time.sleep(min(30, 2**self.failures))
+            return True
+        self.failures = 0
+        self._learn(plan, verdict)
+        return True
+
+    def _think(self) -> dict[str, Any]:
+        if self.cycle and not self.scores:
+            self._observe()
+        self._read_best()
+        rng = random.Random(f"{self.config.seed} {self.config.name} {self.cycle}")
+        seen = set(self.tried.values()) | {recipe for recipe in self.recipes.values() if recipe}
+        mind = Evolution(self.archive(), self.config.name, taste(f"{self.config.direction}\n{self.people}", self.config.views),
+                         seen, rng)
+        plan = choose(mind, self.cycle, self.last_move == "drop")
+        return {"kind": "plan", "cycle": self.cycle, "method": self._free_name(plan.recipe), "recipe": plan.recipe.to_json(),
+                "move": plan.move, "parents": list(plan.parents), "inspired_by": list(plan.inspired_by), "predict": plan.predict,
+                "why": plan.why}
+
+    def _free_name(self, recipe: Recipe) -> str:
+        stem = file_name(recipe)[:50]
+        taken = {verdict["method"] for verdict in self.scores.values()} | set(self.tried)
+        names = (f"methods/{stem}{f'_{n}' if n > 1 else ''}.py" for n in range(1, len(taken) + 2))
+        return next(name for name in names if name not in taken)
+
+    def _submit(self, plan: dict[str, Any]) -> dict[str, Any] | None:
+        """Write the file and the notes, submit and wait, all in one command; None where no verdict came back."""
+        recipe = Recipe.from_json(plan["recipe"])
+        path, message = plan["method"], f"{title(recipe).capitalize()}\n\n{plan['move']}: {plan['why']}."
+        options = f"-m {shlex.quote(message)} --predict {plan['predict']:.2f} --wait --json"
+        options += "".join(f" --inspired-by {shlex.quote(commit)}" for commit in plan["inspired_by"])
+        script = Script()
+        script.run(f"mkdir -p methods notes\ncat > {shlex.quote(path)}\n{self._tidy()}{self._notebook(plan['cycle'])}")
+        self._say(script)
+        script.run(f"aar submit {shlex.quote(path)} {options}", "verdict")
+        self._look(script)
+        parts = script.parts(self.hands.sh(script.text, write(recipe), WAIT_SECONDS))
+        self.posts, self.notes = [], []
+        self._see(parts)
+        verdict = last_object(parts.get("verdict", ""))
+        if verdict is None or "status" not in verdict:
+            self.record({"kind": "trouble", "cycle": plan["cycle"], "said": parts.get("verdict", "")[-2000:]})
+            return None
+        return verdict
+
+    def _notebook(self, cycle: int) -> str:
+        """Commands that bring the notebook up to date."""
+        put_away = f"[ $(wc -c < notebook.md) -lt {MOST_NOTES} ] || mv notebook.md notes/until-{cycle:05d}.md\n"
+        begin = f"[ -s notebook.md ] || printf %s {shlex.quote(first_note(self.config))} > notebook.md\n"
+        return begin + put_away + begin + "".join(
+            f"grep -qF {shlex.quote(line)} notebook.md || printf '%s\\n' {shlex.quote(line)} >> notebook.md\n" for line in self.notes)
+
+    def _tidy(self) -> str:
+        """A command that removes own method files beyond the limit, the worst first."""
+        worth = {f.submission: f.low if f.full and f.low is not None else -9.0 for f in self.archive()}
+        mine = {v["method"]: worth[v["submission"]] for v in self.scores.values() if v["agent"] == self.config.name}
+        gone = sorted(mine, key=mine.__getitem__)[: max(0, len(self.tried) - MOST_FILES)]
+        return f"rm -f {' '.join(map(shlex.quote, gone))}\n" if gone else ""
+
+    def _recall(self, method: str) -> dict[str, Any] | None:
+        self._observe()
+        mine = (v for v in self.scores.values() if v["agent"] == self.config.name and v["method"] == method)
+        return next(mine, None)
+
+    def _learn(self, plan: dict[str, Any], verdict: dict[str, Any]) -> None:
+        """Note the verdict, and decide whether the others should hear of it."""
+        self.scores[verdict["submission"]] = verdict
+        archive = self.archive()
+        mine = sorted((f for f in archive if f.agent == self.config.name and f.full and f.low is not None), key=standing)
+        is_best = bool(mine) and mine[0].submission == verdict["submission"] and self.best != verdict["submission"]
+        self.best = mine[0].submission if mine else ""
+        self.since_post += 1
+        said = Plan(Recipe.from_json(plan["recipe"]), plan["move"], tuple(plan["parents"]), tuple(plan["inspired_by"]),
+                    plan["predict"], plan["why"])
+        parent = next((f for f in archive if plan["parents"] and f.submission == plan["parents"][0]), None)
+        post = post_about(said, verdict, parent, is_best, first=plan["cycle"] == 0)
+        if post is None and self.since_post >= 8:
+            post = learned(archive, self.config.name)
+        line = note(said, verdict)
+        if post:
+            self.posts, self.since_post = [post], 0
+        self.notes, self.pending, self.last_move = [line], None, plan["move"]
+        self.record({"kind": "outcome", "cycle": plan["cycle"], "move": plan["move"], "submission": verdict["submission"],
+                     "status": verdict["status"], "pgr": verdict.get("pgr"), "best": self.best, "note": line,
+                     "since_post": self.since_post, "post": asdict(post) if post else None})
+        self.cycle = plan["cycle"] + 1
+        if post and plan["cycle"] == 0:  # the first is not put off: a short run may end before the next command
+            script = Script()
+            self._say(script)
+            self.hands.sh(script.text)
+            self.posts = []
+
+    # --- the door ---------------------------------------------------------------------------------------------------
+
+    def _observe(self) -> None:
+        """Take in all verdicts that are not known yet, page by page."""
+        while True:
+            script, before = Script(), len(self.scores)
+            self._look(script)
+            self._see(script.parts(self.hands.sh(script.text)))
+            if len(self.scores) < before + PAGE:
+                return
+
+    def _say(self, script: "Script") -> None:
+        """Post what waits, unless it was posted in an earlier life."""
+        for post in self.posts:
+            about = f" --submission {shlex.quote(post.submission)}" if post.submission else ""
+            there = f'grep -qsF {shlex.quote(post.title)} "$AAR_FORUM"/*-{self.config.name}-*.md'
+            tell = f"printf %s {shlex.quote(post.body)} | aar post --type {post.type} --title {shlex.quote(post.title)}{about}"
+            script.run(f"{there} || {tell}", "post")
+
+    def _look(self, script: "Script") -> None:
+        script.run(f"aar scores --json | python3 -I -S -c {shlex.quote(NEWS)} {self._known_up_to()} {PAGE}", "scores")
+        script.run('find "$AAR_FORUM" -name "*.md" ! -name "*-agent-*" ! -name "README*" -exec head -c 4000 {} + | head -c 60000',
+                   "people")
+
+    def _see(self, parts: dict[str, str]) -> None:
+        """Take in the sections of a command's output."""
+        for line in parts.get("scores", "").splitlines():
+            try:
+                verdict = json.loads(line)
+            except ValueError:
+                continue  # what the door said instead, or a line that was cut
+            if isinstance(verdict, dict) and isinstance(verdict.get("submission"), str):
+                self.scores.setdefault(verdict["submission"], verdict)
+        self.people = parts.get("people", self.people)
+
+    def _known_up_to(self) -> str:
+        """The last submission before the first whose verdict is not known; verdicts need not come in order."""
+        number = 0
+        while f"s{number + 1:04d}" in self.scores:
+            number += 1
+        return f"s{number:04d}"
+
+    def _read_best(self) -> None:
+        """Read the files of others that score well, and some of the rest: for ideas, and so as not to repeat them."""
+        known = sorted(self.scores.values(), key=lambda v: -(v.get("lift_low") if v.get("lift_low") is not None else -9.0))
+        unread = [v for v in known if v["agent"] != self.config.name and v["commit"] not in self.recipes
+                  and re.fullmatch(r"[0-9a-f]{7,64}", v["commit"])]
+        if not unread:
+            return
+        script = Script()
+        for verdict in unread[:MOST_READ]:
+            script.run(f"git show {shlex.quote(verdict['commit'] + ':' + verdict['method'])}", verdict["commit"])
+        parts = script.parts(self.hands.sh(script.text))
+        for verdict in unread[:MOST_READ]:
+            commit = verdict["commit"]
+            recipe = self.recipes[commit] = read(parts.get(commit, ""))
+            self.record({"kind": "read", "commit": commit, "recipe": recipe and recipe.to_json()})
+
+
+NEWS = """
+import json, sys
+keys = "submission agent commit method status track rung draws pgr lift lift_low same_as".split()
+after, most = (len(sys.argv[1]), sys.argv[1]), int(sys.argv[2])
+news = sorted((len(v["submission"]), v["submission"], v) for v in json.load(sys.stdin) if (len(v["submission"]), v["submission"]) > after)
+for _, _, verdict in news[:most]:
+    print(json.dumps({key: verdict.get(key) for key in keys}))
+"""
+"""Run inside: the scores that are new, in few words."""
+
+
+class Script:
+    """Shell commands in one text, their outputs told apart by lines that nobody who prints can guess."""
+
+    def __init__(self) -> None:
+        self.mark = f"-- {os.urandom(8).hex()} "
+        self.text = ""
+
+    def run(self, command: str, name: str = "") -> None:
+        self.text += f"echo; echo '{self.mark}{name}'\n{command}\n"
+
+    def parts(self, outcome: Outcome) -> dict[str, str]:
+        """Name -> what its command printed."""
+        sections = (section.partition("\n") for section in outcome.output.split(f"\n{self.mark}")[1:])
+        return {name.strip(): text for name, _, text in sections}
+
+
+def last_object(text: str) -> dict[str, Any] | None:
+    """The JSON object in what a command printed, even if it said something else before."""
+    for start in (match.start() for match in re.finditer(r"^\{", text, re.MULTILINE)):
+        try:
+            value = json.loads(text[start:])
+        except ValueError:
+            continue
+        return value if isinstance(value, dict) else None
+    return None

@@ -1,0 +1,94 @@
+"""What the search researcher says: posts for the forum and lines for its notebook, in plain words.
+
+Figures of a result are filled in by the broker from the verdict; here stand the mechanism, the prediction, and what
+follows.
+"""
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Sequence
+
+from swarm.researchers import AgentConfig
+from swarm.researchers.evolve import Found, Plan, credit
+from swarm.researchers.recipe import describe, title
+
+
+@dataclass(frozen=True)
+class Post:
+    """One forum post; `submission` is the one it is about, or None."""
+
+    type: str
+    title: str
+    body: str
+    submission: str | None = None
+
+
+def number(value: float | None, sign: bool = False) -> str:
+    return "n/a" if value is None else f"{value:+.2f}" if sign else f"{value:.2f}"
+
+
+def first_note(config: AgentConfig) -> str:
+    return (f"# Notebook of {config.name}\n\nDirection: {config.direction_name}. One line for each submission: what was tried, why, "
+            "what was predicted and what came out.\n\n")
+
+
+def note(plan: Plan, verdict: dict[str, Any]) -> str:
+    """One line for the notebook."""
+    if verdict["status"] != "scored":
+        found = f"{verdict['status']}: {' '.join(str(verdict.get('error') or '').split())[-160:]}"
+    else:
+        found = (f"PGR {number(verdict.get('pgr'))} [{number(verdict.get('pgr_low'))}, {number(verdict.get('pgr_high'))}] on "
+                 f"{verdict.get('draws')} draws, lift {number(verdict.get('lift'), True)}, predicted {plan.predict:.2f}")
+    return f"- {verdict['submission']} {title(plan.recipe)} ({plan.move}: {plan.why}) -> {found}"
+
+
+def post_about(plan: Plan, verdict: dict[str, Any], parent: Found | None, is_best: bool, first: bool) -> Post | None:
+    """A post where the others can learn from this verdict, else None."""
+    name, sentence = title(plan.recipe), describe(plan.recipe) + "."
+    if verdict["status"] != "scored":
+        body = f"{sentence}\n\nIt did not get a score. Reason: {verdict.get('error') or verdict['status']}"
+        return Post("error", f"{verdict['status'].capitalize()}: {name}", body, verdict["submission"])
+    if plan.move == "drop" and parent is not None and verdict.get("pgr") is not None and parent.pgr is not None:
+        return _ablation(plan, verdict, parent)
+    if not (is_best or first):
+        return None
+    missed = (verdict.get("pgr") or 0) - plan.predict
+    surprise = "about as predicted" if abs(missed) < 0.05 else "more than predicted" if missed > 0 else "less than predicted"
+    came = f"It came about as {plan.why}" + (f" ({', '.join(plan.parents)})." if plan.parents else ".")
+    standing = "My best so far." if is_best else "My first try, to have something to compare with."
+    words = verdict.get("against_parent")
+    compared = f" Against its parent: {words}." if words and plan.parents else ""
+    body = f"{sentence}\n\n{came} Predicted PGR {plan.predict:.2f}: {surprise}.{compared} {standing}"
+    return Post("result", name.capitalize(), body, verdict["submission"])
+
+
+def _ablation(plan: Plan, verdict: dict[str, Any], parent: Found) -> Post:
+    worth = (parent.pgr or 0) - verdict["pgr"]
+    words = verdict.get("against_parent")
+    if verdict.get("draws", 0) < 2:
+        caution = "It was seen on the quick rung's one draw only, so the size is rough."
+    else:
+        caution = f"The paired comparison says: {words}." if words else "Both were seen on the same draws."
+    follows = "I keep the simpler one." if worth <= 0.005 else "It stays in." if worth > 0.03 else "It hardly matters."
+    body = (f"I took {parent.submission} (PGR {number(parent.pgr)}) and left out one part: {plan.why}. What is left gets PGR "
+            f"{number(verdict['pgr'])}, so that part was worth {worth:+.2f}. {caution} {follows}\n\nWhat was left: "
+            f"{describe(plan.recipe)}.")
+    return Post("insight", f"{parent.submission} {plan.why}: {-worth:+.2f}".replace("`", ""), body, verdict["submission"])
+
+
+def learned(archive: Sequence[Found], me: str) -> Post | None:
+    """What parts were worth in all readable recipes of the run so far; None while there are few."""
+    counts: dict[str, int] = {}
+    for found in archive:
+        for part in set(found.recipe.parts) if found.recipe and found.lift is not None else ():
+            counts[part] = counts.get(part, 0) + 1
+    mean, parts = credit(archive)
+    known = sorted(((worth, part) for part, worth in parts.items() if counts[part] >= 3), reverse=True)
+    if len(known) < 4:
+        return None
+    good, bad = [(w, p) for w, p in known[:3] if w > 0], [(w, p) for w, p in known[-3:] if w < 0]
+    lines = [f"- {part}: {worth:+.2f} in {counts[part]} recipes" for worth, part in [*good, *reversed(bad)]]
+    body = (f"Over {sum(f.recipe is not None for f in archive)} recipes that I could read (mean lift {mean:+.2f}), recipes that hold a "
+            "part lift more or less than the mean by (shrunk; parts occur together, so this is a hint, not a cause):\n\n"
+            + "\n".join(lines))
+    return Post("insight", f"What parts seem to be worth after {len(archive)} verdicts", body)

@@ -1,0 +1,89 @@
+"""PGR, its interval and paired differences, against cases worked out by hand and against simulations."""
+
+import numpy as np
+import pytest
+
+from stats.pgr import Bootstrap, Estimate, estimate_difference, estimate_pgr, in_words, pgr
+from stats.ranking import ranked
+
+
+def test_pgr_agrees_with_a_hand_computed_case():
+    assert pgr(student=0.75, weak=0.6, ceiling=0.85) == pytest.approx(0.6)
+    with pytest.raises(ValueError):
+        pgr(0.5, 0.6, 0.6)
+
+
+def correct(accuracies: list[float], items: int) -> np.ndarray:
+    """(draws, items): exactly these accuracies."""
+    return np.stack([np.arange(items) < round(a * items) for a in accuracies]).astype(np.float32)
+
+
+def test_the_estimate_is_a_ratio_of_means_over_draws():
+    # Draw 1 has a gap of .2 of which .1 is recovered, draw 2 a gap of .4 of which .3: 0.4 / 0.6, not (.5 + .75) / 2.
+    weak, ceiling, student = correct([0.6, 0.5], 1000), correct([0.8, 0.9], 1000), correct([0.7, 0.8], 1000)
+    estimate = estimate_pgr(student, weak, ceiling, Bootstrap(2, np.arange(1000)))
+    assert estimate.value == pytest.approx(0.4 / 0.6)
+    assert estimate.low < estimate.value < estimate.high
+
+
+def test_a_difference_of_identical_answers_is_exactly_zero():
+    weak, ceiling, student = correct([0.6] * 3, 500), correct([0.9] * 3, 500), correct([0.7] * 3, 500)
+    difference = estimate_difference(student, student, weak, ceiling, Bootstrap(3, np.arange(500)))
+    assert (difference.value, difference.low, difference.high) == (0, 0, 0)
+    assert in_words(difference) == "within noise"
+
+
+def test_the_bootstrap_of_one_draw_agrees_with_the_normal_formula():
+    items = 4000
+    answers = correct([0.7], items)
+    samples = Bootstrap(1, np.arange(items), resamples=4000).accuracies(answers)
+    assert samples.mean() == pytest.approx(0.7, abs=0.002)
+    assert samples.std() == pytest.approx(np.sqrt(0.7 * 0.3 / items), rel=0.06)
+
+
+def test_items_of_one_group_are_resampled_together():
+    answers = correct([0.7], 600)
+    alone = Bootstrap(1, np.arange(600)).accuracies(answers).std()
+    grouped = Bootstrap(1, np.arange(600) // 6).accuracies(answers).std()  # six equal answers a group
+    assert grouped == pytest.approx(alone * np.sqrt(6), rel=0.15)
+
+
+def test_a_gap_that_is_not_established_gives_no_pgr():
+    weak, ceiling = correct([0.60], 300), correct([0.61], 300)
+    assert estimate_pgr(ceiling, weak, ceiling, Bootstrap(1, np.arange(300))) == Estimate(None, None, None)
+
+
+def test_wrong_shapes_are_refused():
+    with pytest.raises(ValueError, match="shape"):
+        Bootstrap(2, np.arange(10)).accuracies(np.ones((1, 10)))
+
+
+def test_words_follow_the_interval():
+    assert in_words(Estimate(0.2, 0.1, 0.3)) == "better"
+    assert in_words(Estimate(-0.2, -0.3, -0.1)) == "worse"
+    assert in_words(Estimate(0.1, -0.1, 0.3)) == "within noise"
+    assert in_words(Estimate(None, None, None)) is None
+
+
+def test_the_interval_covers_the_truth_in_a_simulation():
+    """Nominal 95 %; a bootstrap over few draws is known to cover a little less, so from 90 % on it passes."""
+    rng = np.random.default_rng(1)
+    draws, items, truth, covered, trials = 8, 1500, 0.5, 0, 300
+    for _ in range(trials):
+        hardness = rng.normal(0, 0.6, items)
+        def answers(mean: float) -> np.ndarray:
+            # Each draw is a little better or worse as a whole, each item a little easier or harder for everybody.
+            level = mean + rng.normal(0, 0.02, (draws, 1))
+            return (rng.random((draws, items)) < np.clip(level + 0.1 * hardness, 0, 1)).astype(np.float32)
+        weak, ceiling, student = answers(0.6), answers(0.8), answers(0.7)
+        estimate = estimate_pgr(student, weak, ceiling, Bootstrap(draws, np.arange(items), resamples=300, seed=3))
+        covered += estimate.low <= truth <= estimate.high
+    assert 0.90 <= covered / trials <= 0.99
+
+
+def test_a_leaderboard_is_ordered_by_lower_bound_and_rung_not_by_luck():
+    lucky = {"submission": "s1", "status": "scored", "rung": "quick", "pgr": 0.9, "pgr_low": 0.7}
+    sure = {"submission": "s2", "status": "scored", "rung": "full", "pgr": 0.6, "pgr_low": 0.5}
+    surer = {"submission": "s3", "status": "scored", "rung": "full", "pgr": 0.58, "pgr_low": 0.55}
+    failed = {"submission": "s4", "status": "crashed", "rung": "full", "pgr_low": None}
+    assert [v["submission"] for v in ranked([lucky, failed, sure, surer])] == ["s3", "s2", "s1", "s4"]

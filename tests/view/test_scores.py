@@ -1,0 +1,86 @@
+from state.ledger import Ledger
+from tests.view.made import HOSTILE, add, make_run, verdict
+from view.scores import leaderboard, scores_text, summary_text, verdict_line, verdict_text
+
+
+def ledger_of(tmp_path, *verdicts):
+    paths = make_run(tmp_path)
+    for one in verdicts:
+        add(paths, one)
+    return paths, Ledger(paths.ledger)
+
+
+def test_the_leaderboard_has_the_best_lower_bound_first_and_no_repeats(tmp_path):
+    lucky = verdict("s0001", pgr=0.7, pgr_low=0.2)
+    sure = verdict("s0002", pgr=0.6)
+    quick = verdict("s0003", pgr=0.9, rung="quick", draws=1)
+    repeat = verdict("s0004", pgr=0.6, same_as="s0002")
+    _, ledger = ledger_of(tmp_path, lucky, sure, quick, repeat)
+    assert [one["submission"] for one in leaderboard(ledger)] == ["s0002", "s0001", "s0003"]
+
+
+def test_another_track_is_never_ranked_among_the_main_one(tmp_path):
+    _, ledger = ledger_of(tmp_path, verdict("s0001", pgr=0.95, track="elicitation"), verdict("s0002", pgr=0.5))
+    text = scores_text(leaderboard(ledger))
+    assert text.index("s0002") < text.index("track elicitation") < text.index("s0001")
+
+
+def test_failures_are_counted_and_named_apart(tmp_path):
+    crash = verdict("s0001", pgr=None, status="crashed", error="while fitting: Traceback\n  File x\nValueError: no")
+    _, ledger = ledger_of(tmp_path, crash, verdict("s0002"))
+    text = scores_text(leaderboard(ledger))
+    assert "not scored: 1 crashed" in text
+    assert "s0001 agent-1 methods/x.py crashed: while fitting: Traceback ... ValueError: no" in text
+
+
+def test_missing_isolation_is_stamped_everywhere(tmp_path):
+    bare = verdict("s0001", isolation="none")
+    paths, ledger = ledger_of(tmp_path, bare)
+    config = {"task": "reviews", "agents": [{"name": "agent-1"}], "base": "ab" * 20, "isolation": "none"}
+    for text in (scores_text([bare]), verdict_text(bare), verdict_line(bare), summary_text(paths, ledger, [], config)):
+        assert "ISOLATION: NONE" in text
+
+
+def test_what_an_agent_wrote_cannot_steer_the_terminal(tmp_path):
+    fields = {"method": f"methods/{HOSTILE}.py", "family": HOSTILE, "flags": [HOSTILE], "track": HOSTILE, "agent": HOSTILE}
+    good = verdict("s0001", **fields)
+    bad = verdict("s0002", pgr=None, status="crashed", **{**fields, "error": HOSTILE})
+    paths, ledger = ledger_of(tmp_path, good, bad, verdict("s0003", **{**fields, "track": "main"}))
+    config = {"task": "reviews", "agents": [{"name": "agent-1"}], "base": "ab" * 20, "isolation": "bubblewrap"}
+    texts = [scores_text(leaderboard(ledger)), summary_text(paths, ledger, [good], config)]
+    texts += [f(one) for f in (verdict_text, verdict_line) for one in (good, bad)]
+    for text in texts:
+        assert not {c for c in text if c != "\n" and (ord(c) < 32 or 127 <= ord(c) < 160 or c == "\u202e")}
+        assert "\nFAKE" not in text.replace(verdict_text(bad), "")
+
+
+def test_a_verdict_by_hand_shows_anchors_and_where_the_teacher_is_wrong():
+    one = verdict("s0001", accuracy=0.73, weak_accuracy=0.61, ceiling_accuracy=0.86, tuned_naive_accuracy=0.69)
+    one |= {"accuracy_where_teacher_right": 0.9, "accuracy_where_teacher_wrong": 0.4, "teacher_agreement": 0.7}
+    text = verdict_text(one)
+    for part in ("0.50 [0.45, 0.55]", "+0.05 [0.00, +0.10]".replace("[0.00", "[+0.00"), "weak 0.610", "tuned naive 0.690", "ceiling 0.860"):
+        assert part in text
+    assert "where the teacher is right 0.900, where it is wrong 0.400" in text
+
+
+def test_an_unestablished_gap_is_said_in_words():
+    assert "PGR is n/a" in verdict_text(verdict("s0001", pgr=None, draws=1))
+
+
+def test_the_summary_puts_the_sealed_figure_beside_the_public_one_with_its_openings(tmp_path):
+    paths, ledger = ledger_of(tmp_path, verdict("s0001", pgr=0.7), verdict("s0002", pgr=0.5))
+    sealed = [verdict("s0001", pgr=0.66, rung="sealed", draws=16, openings=3)]
+    config = {"task": "reviews", "agents": [{"name": "agent-1"}], "base": "ab12" * 10, "isolation": "bubblewrap"}
+    text = summary_text(paths, ledger, sealed, config)
+    row = next(line for line in text.splitlines() if line.startswith("s0001"))
+    assert "0.70 [0.65, 0.75]" in row
+    assert any("0.70 [0.65, 0.75]" in line and "0.66 [0.61, 0.71]" in line for line in text.splitlines())
+    assert "openings of this task's sealed part on this machine: 3" in text
+    assert "lower bound is above 0" in text
+    assert "git diff ab12ab12ab12..aar/first/agent-1" in text
+
+
+def test_a_summary_of_a_run_without_any_verdict_still_says_where_to_look(tmp_path):
+    paths, ledger = ledger_of(tmp_path)
+    config = {"task": "reviews", "agents": [{"name": "agent-1"}], "base": "ab12" * 10, "isolation": "bubblewrap"}
+    assert "no verdicts yet" in summary_text(paths, ledger, [], config)

@@ -1,0 +1,109 @@
+"""Words and figures for a terminal. Everything that an agent wrote passes through `clean` before it is printed.
+
+An agent may put anything into a file name, a title or an error: terminal escapes that rewrite the screen, characters
+that turn the reading direction around, rich markup. None of it may reach the terminal as more than text.
+"""
+
+from __future__ import annotations
+
+import datetime
+import re
+import unicodedata
+from collections.abc import Sequence
+
+from rich.cells import cell_len
+
+# ESC or its one-byte C1 forms, with what belongs to them: [ ... letter (CSI), ] ... BEL or ST (OSC), and the other strings.
+ESCAPES = re.compile(
+    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"
+    r"|(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)"
+    r"|\x1b[ -/]*[0-~]"
+)
+UNSEEN = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
+"""Unicode categories that print nothing or steer what is printed: controls, format and bidi marks, line separators."""
+NONE_STAMP = "ISOLATION: NONE - no walls stood between this code and the labels; these figures prove nothing"
+
+
+def clean(text: object, most: int = 120) -> str:
+    """`text` on one line of at most `most` characters, without escapes, controls, or characters that steer the terminal."""
+    return _cut(" ".join(clean_lines(text, 4 * most).split()), most)
+
+
+def clean_lines(text: object, most: int = 4000) -> str:
+    """The same, with its line breaks kept and tabs as spaces."""
+    text = ESCAPES.sub("", str(text)[: 4 * most]).replace("\r\n", "\n").replace("\t", "    ")
+    return _cut("".join(c if c == "\n" else _seen(c) for c in text), most)
+
+
+def _seen(character: str) -> str:
+    category = unicodedata.category(character)
+    if category in UNSEEN:
+        return " " if category in ("Zl", "Zp") or character == "\r" else ""
+    return character
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def figure(value: float | None, signed: bool = False, digits: int = 2) -> str:
+    """0.674 -> "0.67" or "+0.67"; None -> "n/a"."""
+    return "n/a" if value is None else f"{value:{'+' if signed else ''}.{digits}f}"
+
+
+def interval(value: float | None, low: float | None, high: float | None, signed: bool = False) -> str:
+    """`0.67 [0.61, 0.72]`: no figure without its interval; "n/a" where there is none."""
+    if value is None:
+        return "n/a"
+    return f"{figure(value, signed)} [{figure(low, signed)}, {figure(high, signed)}]"
+
+
+def pgr_of(verdict: dict) -> str:
+    return interval(verdict.get("pgr"), verdict.get("pgr_low"), verdict.get("pgr_high"))
+
+
+def lift_of(verdict: dict) -> str:
+    return interval(verdict.get("lift"), verdict.get("lift_low"), verdict.get("lift_high"), signed=True)
+
+
+def duration(seconds: float | None) -> str:
+    """7 -> "7s", 425 -> "7m05s", 7300 -> "2h01m", 200000 -> "2d07h"; None -> "-"."""
+    if seconds is None:
+        return "-"
+    whole = max(0, int(seconds))
+    if whole < 60:
+        return f"{whole}s"
+    if whole < 3600:
+        return f"{whole // 60}m{whole % 60:02d}s"
+    if whole < 86400:
+        return f"{whole // 3600}h{whole % 3600 // 60:02d}m"
+    return f"{whole // 86400}d{whole % 86400 // 3600:02d}h"
+
+
+def age_seconds(since: str | None, now: datetime.datetime | None = None) -> float | None:
+    """Seconds from the UTC time `since` ("2026-11-23T14:00:00Z") until `now`; None where it is no such time."""
+    try:
+        then = datetime.datetime.strptime(since or "", "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=datetime.timezone.utc)
+    except ValueError:
+        return None
+    return ((now or datetime.datetime.now(datetime.timezone.utc)) - then).total_seconds()
+
+
+def count(number: int, noun: str) -> str:
+    """(1, "draw") -> "1 draw"; (8, "draw") -> "8 draws"."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def columns(header: Sequence[str], rows: Sequence[Sequence[object]], right: Sequence[str] = ()) -> str:
+    """Rows under a header in aligned columns, never cut or wrapped, so that `grep` and `awk` work on them.
+
+    `right`: the names of the columns that are aligned to the right. Cells must be clean already.
+    """
+    cells = [list(header)] + [[str(cell) for cell in row] for row in rows]
+    widths = [max(cell_len(row[i]) for row in cells) for i in range(len(header))]
+    to_right = [name in right for name in header]
+    lines = []
+    for row in cells:
+        padding = [" " * (width - cell_len(cell)) for cell, width in zip(row, widths, strict=True)]
+        lines.append("  ".join(p + c if r else c + p for c, p, r in zip(row, padding, to_right, strict=True)).rstrip())
+    return "\n".join(lines)

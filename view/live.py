@@ -1,0 +1,118 @@
+"""A run while it goes on: a table that is redrawn on a terminal, plain lines anywhere else.
+
+The operator calls `update` about twice a second with what it writes to state.json. A terminal that goes away ends the
+display and nothing else: a run does not depend on being watched.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from types import TracebackType
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from state.ledger import Ledger
+from state.paths import RunPaths
+from view.format import NONE_STAMP, clean, count, duration
+from view.scores import leaderboard, on_track, verdict_line
+from view.status import AGENT_HEADER, agent_facts, agent_row, best_words, read_config
+
+SUMMARY_SECONDS = 30.0
+COLOURS = {"scoring": "green", "thinking": "cyan", "working": "cyan", "parked": "red", "stopped": "dim", "starting": "dim"}
+
+
+class Terminal(Console):
+    """A console that reports a closed pipe like any other lost terminal; rich's own ends the process."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError("the terminal is gone")
+
+
+class LiveView:
+    """Shows a run until it is left as a context manager. `interactive`: redraw a table, else print lines."""
+
+    def __init__(self, paths: RunPaths, interactive: bool, file=None):
+        self.paths = paths
+        self.config = read_config(paths)
+        self.ledger = Ledger(paths.ledger)  # what was there before a resume is known, not news
+        self._main = on_track(leaderboard(self.ledger))
+        self.file = file or sys.stdout
+        console = Terminal(file=self.file, highlight=False, markup=False)
+        self._live = None
+        if interactive and console.is_terminal and not console.is_dumb_terminal:
+            # Without redirection: a proxy in place of sys.stdout would outlive a terminal that went away.
+            self._live = Live(console=console, auto_refresh=False, transient=True, redirect_stdout=False, redirect_stderr=False)
+        self._silent = False
+        self._next_summary = 0.0
+
+    def __enter__(self) -> LiveView:
+        if self._live is not None:
+            self._guard(self._live.start)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._live is not None:
+            self._guard(self._live.stop)
+
+    def update(self, state: dict) -> None:
+        """Show `state` (the contents of state.json) and the verdicts that came since the last call."""
+        news = [record for record in self.ledger.refresh() if record["kind"] == "verdict"]
+        if news:
+            self._main = on_track(leaderboard(self.ledger))
+        if self._silent:
+            return
+        if self._live is not None:
+            self._guard(lambda: self._live.update(self._table(state), refresh=True))
+            return
+        for verdict in news:
+            self._line(f"{clean(verdict['time'], 20)[11:]} {verdict_line(verdict)}")
+        if time.monotonic() >= self._next_summary:
+            self._next_summary = time.monotonic() + SUMMARY_SECONDS
+            self._line(self._headline(state))
+
+    def _line(self, text: str) -> None:
+        self._guard(lambda: print(text, file=self.file, flush=True))
+
+    def _guard(self, show) -> None:
+        """Call `show` unless the terminal is known to be gone."""
+        if self._silent:
+            return
+        try:
+            show()
+        except OSError:  # a hung-up terminal, a closed pipe: what is printed from now on, at exit too, goes nowhere
+            self._silent = True
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self.file.fileno())
+            os.close(nowhere)
+
+    def _headline(self, state: dict) -> str:
+        left = state.get("seconds_limit", self.config["seconds_limit"]) - state.get("seconds_used", 0.0)
+        spent = f", spent ${state['spend_dollars']:.2f}" if state.get("spend_dollars") else ""
+        scored = sum(verdict["status"] == "scored" for verdict in self.ledger.verdicts.values())
+        return (
+            f"run {self.paths.name}: {clean(state.get('state', 'starting'), 12)}, task {self.config['task']}, "
+            f"{duration(left)} left, {state.get('queue', 0)} in the queue, "
+            f"{count(len(self.ledger.submissions), 'submission')}, {scored} scored{spent}"
+        )
+
+    def _table(self, state: dict) -> Group:
+        parts: list = [Text(self._headline(state), style="bold")]
+        parts.append(Text(f"best: {best_words(self._main[0] if self._main else None)}", style="green"))
+        if self.config["isolation"] == "none":
+            parts.append(Text(NONE_STAMP, style="bold white on red"))
+        table = Table(box=None, pad_edge=False, header_style="dim", expand=False)
+        for name in AGENT_HEADER:
+            right = name in ("for", "submissions", "last PGR")
+            table.add_column(name, justify="right" if right else "left", no_wrap=True, overflow="ellipsis")
+        for agent in agent_facts(self.config, state, self._main):
+            name, direction, now, *rest = agent_row(agent)
+            cells = [Text(name), Text(direction, style="dim"), Text(now, style=COLOURS.get(now, "")), *map(Text, rest)]
+            table.add_row(*cells)
+        parts.append(table)
+        parts += [Text(f"problem: {clean(problem, 200)}", style="yellow") for problem in state.get("problems", [])[-3:]]
+        return Group(*parts)

@@ -1,0 +1,221 @@
+"""Leaderboards, single verdicts, and what stands at the end of a run. Behind `aar.py scores`, `eval`, `verify` and the run.
+
+All `*_text` functions return plain text, ready for `print`; what agents wrote in it is cleaned.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from state.ledger import Ledger
+from state.paths import RunPaths
+from stats.ranking import ranked
+from view.format import NONE_STAMP, clean, clean_lines, columns, count, figure, lift_of, pgr_of
+
+FAILURES = ("rejected", "crashed", "timeout")
+
+
+def leaderboard(ledger: Ledger) -> list[dict]:
+    """All verdicts of a run, best first; repeats of code that was scored before (`same_as`) are left out."""
+    verdicts = [verdict for verdict in ledger.verdicts.values() if not verdict.get("same_as")]
+    return [{key: value for key, value in verdict.items() if key != "kind"} for verdict in ranked(verdicts)]
+
+
+def on_track(verdicts: list[dict], track: str = "main") -> list[dict]:
+    """Those that were scored and compete on `track`, in the order given."""
+    return [verdict for verdict in verdicts if verdict.get("status") == "scored" and verdict.get("track", "main") == track]
+
+
+def scores_text(verdicts: list[dict], limit: int = 20) -> str:
+    """A leaderboard of `verdicts` (best first, as `leaderboard` gives them) with at most `limit` rows a track."""
+    if not verdicts:
+        return "no verdicts yet"
+    parts = _stamp(verdicts)
+    tracks = {verdict.get("track") or "main": None for verdict in verdicts if verdict.get("status") == "scored"}
+    for track in sorted(tracks, key=lambda name: (name != "main", name)):
+        rows = on_track(verdicts, track)
+        title = "" if track == "main" else f"track {clean(track, 20)} (does not compete with main)\n"
+        shown = f"\n... and {len(rows) - limit} more (`python aar.py scores --limit {len(rows)}` shows them)" if len(rows) > limit else ""
+        parts.append(title + _ranking(rows[:limit]) + shown)
+    failed = [verdict for verdict in verdicts if verdict.get("status") != "scored"]
+    if failed:
+        numbers = [(status, sum(verdict["status"] == status for verdict in failed)) for status in FAILURES]
+        lines = [f"not scored: {', '.join(f'{number} {status}' for status, number in numbers if number)}"]
+        lines += [f"  {failure_line(verdict)}" for verdict in failed[:limit]]
+        parts.append("\n".join(lines))
+    return "\n\n".join(parts)
+
+
+def _ranking(verdicts: list[dict]) -> str:
+    header = ["rank", "submission", "agent", "method", "family", "rung", "draws", "PGR", "lift", "seconds", "flags"]
+    rows = []
+    for rank, verdict in enumerate(verdicts, 1):
+        rows.append([
+            rank, clean(verdict.get("submission", "-"), 12), clean(verdict.get("agent", "-"), 40), clean(verdict["method"], 48),
+            clean(verdict.get("family") or "-", 20), verdict["rung"], verdict["draws"], pgr_of(verdict), lift_of(verdict),
+            figure(verdict.get("method_seconds"), digits=1), clean("; ".join(verdict.get("flags") or ()), 60),
+        ])  # fmt: skip
+    return columns(header, rows, right=("rank", "draws", "seconds"))
+
+
+def _stamp(verdicts: list[dict]) -> list[str]:
+    return [NONE_STAMP] if any(verdict.get("isolation") == "none" for verdict in verdicts) else []
+
+
+def failure_line(verdict: dict) -> str:
+    """`s0007 agent-3 methods/x.py crashed: while fitting: ValueError: ...`, on one line."""
+    who = " ".join(clean(verdict[key], 48) for key in ("submission", "agent", "method") if verdict.get(key))
+    # A traceback says at its end what went wrong, and at its beginning when.
+    lines = clean_lines(verdict.get("error") or "no reason given").strip().splitlines()
+    error = lines[0] if len(lines) == 1 else f"{clean(lines[0], 60)} ... {lines[-1].strip()}"
+    return f"{who} {clean(verdict['status'], 20)}: {clean(error, 200)}"
+
+
+def verdict_line(verdict: dict) -> str:
+    """One verdict on one line, as the live view prints it without a terminal."""
+    if verdict.get("status") != "scored":
+        return failure_line(verdict)
+    who = " ".join(clean(verdict[key], 48) for key in ("submission", "agent", "method") if verdict.get(key))
+    words = f", {clean(verdict['against_best'], 20)} than the best" if verdict.get("against_best") in ("better", "worse") else ""
+    words += ", within noise of the best" if verdict.get("against_best") == "within noise" else ""
+    words += f", same code as {clean(verdict['same_as'], 12)}" if verdict.get("same_as") else ""
+    words += f", track {clean(verdict['track'], 20)}" if verdict.get("track", "main") != "main" else ""
+    words += ", ISOLATION: NONE" if verdict.get("isolation") == "none" else ""
+    rung = f"{verdict['rung']} rung, {count(verdict['draws'], 'draw')}"
+    return f"{who} PGR {pgr_of(verdict)} lift {lift_of(verdict)} ({rung}){words}"
+
+
+def verdict_text(verdict: dict) -> str:
+    """One verdict in full: what `aar.py eval` prints."""
+    lines = _stamp([verdict])
+    title = " ".join(clean(verdict[key], 80) for key in ("submission", "method") if verdict.get(key))
+    lines.append(title + (f" on task {clean(verdict['task'], 40)}" if verdict.get("task") else ""))
+    if verdict.get("status") != "scored":
+        error = clean_lines(verdict.get("error") or "no reason given")
+        return "\n".join([*lines, f"{verdict.get('status')}: {error}", *_costs(verdict)])
+    lines += [
+        f"PGR       {pgr_of(verdict)}   0: no better than the teacher, 1: as good as true labels",
+        f"lift      {lift_of(verdict)}   over tuned naive, paired on draws and items",
+        f"accuracy  {_accuracy(verdict, 'accuracy')}   where the teacher is right "
+        f"{_accuracy(verdict, 'accuracy_where_teacher_right')}, where it is wrong "
+        f"{_accuracy(verdict, 'accuracy_where_teacher_wrong')}; agrees with it on {_accuracy(verdict, 'teacher_agreement')}",
+        f"anchors   weak {_accuracy(verdict, 'weak_accuracy')}, tuned naive {_accuracy(verdict, 'tuned_naive_accuracy')}, "
+        f"ceiling {_accuracy(verdict, 'ceiling_accuracy')}",
+    ]
+    if verdict.get("pgr") is None:
+        lines.append("PGR is n/a: on these draws the gap between weak and ceiling is not established")
+    return "\n".join(lines + _costs(verdict))
+
+
+def _accuracy(verdict: dict, name: str) -> str:
+    return figure(verdict.get(name), digits=3)
+
+
+def _costs(verdict: dict) -> list[str]:
+    draws = f"{verdict['rung']} rung, {count(verdict['draws'], 'draw')}, " if verdict.get("draws") else ""
+    lines = []
+    if verdict.get("method_seconds") is not None:
+        overhead = verdict.get("overhead_seconds")
+        lines.append(
+            f"cost      {draws}{figure(verdict['method_seconds'])} s in the method"
+            + (f", {figure(overhead)} s around it" if overhead is not None else "")
+            + f", peak {figure(verdict.get('peak_memory_mib'), digits=0)} MiB"
+        )
+    flags = clean("; ".join(verdict.get("flags") or ()), 400) or "none"
+    family = clean(verdict.get("family") or "not declared", 40)
+    lines.append(f"track     {clean(verdict.get('track') or '-', 20)}, family {family}, flags: {flags}")
+    return lines
+
+
+def sealed_text(sealed: list[dict], public: dict[str, dict]) -> str:
+    """Sealed figures beside the public ones of the same submissions, with how often the sealed part was opened."""
+    header = ["submission", "agent", "method", "public PGR", "sealed PGR", "public lift", "sealed lift", "draws"]
+    rows, failures = [], []
+    for verdict in sealed:
+        if verdict.get("status") != "scored":
+            failures.append(f"on the sealed part: {failure_line(verdict)}")
+            continue
+        name = verdict["submission"]
+        before = public.get(name, {})
+        rows.append([
+            clean(name, 12), clean(verdict["agent"], 40), clean(verdict["method"], 48), pgr_of(before), pgr_of(verdict),
+            lift_of(before), lift_of(verdict), verdict["draws"],
+        ])  # fmt: skip
+    parts = _stamp(sealed) + ([columns(header, rows, right=("draws",))] if rows else [])
+    openings = max((verdict.get("openings") or 0 for verdict in sealed), default=0)
+    if openings:
+        parts.append(f"openings of this task's sealed part on this machine: {openings}")
+    return "\n".join(parts + failures)
+
+
+def summary_text(paths: RunPaths, ledger: Ledger, sealed: list[dict], config: dict) -> str:
+    """What a finished run prints: leaderboard, the winner's public and sealed figures, where to look, what to type.
+
+    `sealed`: the sealed verdicts of this run, [] where nothing was verified; `config`: run.toml as a dict.
+    """
+    verdicts = leaderboard(ledger)
+    scored = sum(verdict.get("status") == "scored" for verdict in ledger.verdicts.values())
+    posts = len([post for post in paths.forum.glob("*.md") if post.name != "README.md"])
+    head = (
+        f"run {paths.name}: task {config['task']}, {count(len(config['agents']), 'agent')}, "
+        f"{count(len(ledger.submissions), 'submission')}, {scored} scored, {count(posts, 'post')}"
+    )
+    if config.get("dirty"):
+        head += "\nSTARTED FROM UNCOMMITTED CHANGES: the base commit alone does not reproduce this run"
+    parts = [head, scores_text(verdicts, limit=10)]
+    main = on_track(verdicts)
+    if main:
+        parts.append(_winner(main, sealed, ledger.verdicts, paths.name))
+    parts.append(_places(paths, config))
+    parts.append(_commands(paths, main[0] if main else None, config))
+    return "\n\n".join(parts)
+
+
+def _winner(main: list[dict], sealed: list[dict], public: dict[str, dict], run: str) -> str:
+    best = main[0]
+    name = clean(best["submission"], 12)
+    verified = [verdict for verdict in sealed if verdict.get("submission") == best["submission"]]
+    lines = [f"winner {name}: {clean(best['method'], 48)} by {clean(best['agent'], 40)}, the best lower bound of {len(main)}"]
+    if not verified:
+        lines.append(f"  not verified: `python aar.py verify {run}` scores it once on the sealed part")
+        return "\n".join(lines)
+    lines.append(sealed_text(verified[-1:], public))
+    lines.append("The public figure is the best of many and therefore looks better than it is; the sealed one was not chosen.")
+    low = verified[-1].get("lift_low")
+    if low is not None:
+        words = "holds: its lower bound is above 0" if low > 0 else "does not hold: its interval reaches 0"
+        lines.append(f"Its lift over tuned naive on the sealed part {words}.")
+    return "\n".join(lines)
+
+
+def shown(path: Path) -> str:
+    """A path as a person would type it here: relative where it lies under the current folder."""
+    relative = os.path.relpath(path)
+    return str(path) if relative.startswith("..") else relative
+
+
+def _places(paths: RunPaths, config: dict) -> str:
+    return "\n".join([
+        "look at",
+        f"  {shown(paths.forum)}/    what the agents found, one file a post",
+        f"  {shown(paths.ledger)}    every submission and verdict, one JSON object a line",
+        f"  {shown(paths.agent(config['agents'][0]['name']))}/    an agent: worktree/, transcript.jsonl, agent.log",
+        f"  {shown(paths.toml)}    what the run was started with",
+    ])  # fmt: skip
+
+
+def _commands(paths: RunPaths, best: dict | None, config: dict) -> str:
+    base, run = config["base"][:12], paths.name
+    agent = clean(best["agent"], 40) if best else config["agents"][0]["name"]
+    lines = [
+        "review",
+        f"  git log --oneline --graph --branches='aar/{run}/*' --not {base}",
+        f"  git log {base}..aar/{run}/{agent}",
+        f"  git diff {base}..aar/{run}/{agent}",
+    ]
+    if best:
+        lines.append(f"  git show {best['commit'][:12]}:{clean(best['method'], 80)}")
+    lines.append(f"  python aar.py scores {run}")
+    return "\n".join(lines)
+

@@ -1,0 +1,185 @@
+"""How a run is doing, and which runs there are. Behind `python aar.py status [RUN]` and `python aar.py runs`.
+
+The facts are read from a run's files, so that they can be had at any time from any terminal, and after a crash.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+from pathlib import Path
+
+import tomli
+
+from state.errors import UserError
+from state.ledger import Ledger
+from state.paths import RunPaths, all_runs
+from view.format import NONE_STAMP, age_seconds, clean, columns, count, duration, figure, interval, lift_of, pgr_of
+from view.scores import leaderboard, on_track
+
+ALIVE = ("starting", "running", "stopping")
+UNKNOWN = {"state": "starting", "since": None, "pid": None, "restarts": 0, "submissions": 0, "last_pgr": None, "note": ""}
+AGENT_HEADER = ("agent", "direction", "state", "for", "submissions", "last PGR", "best PGR", "note")
+
+
+def operator_lives(paths: RunPaths) -> bool:
+    """Whether a process holds the operator's lock. It is tried for reading only, and let go at once."""
+    try:
+        with open(paths.lock, "rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except FileNotFoundError:
+        return False
+    return False
+
+
+def run_state(paths: RunPaths, state: dict) -> str:
+    """The state of a run: what state.json says, unless its operator is gone without having said so: "crashed"."""
+    said = state.get("state", "starting")
+    return "crashed" if said in ALIVE and not operator_lives(paths) else said
+
+
+def read_config(paths: RunPaths) -> dict:
+    """run.toml. UserError where it cannot be read."""
+    try:
+        return tomli.loads(paths.toml.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{paths.toml} cannot be read ({error}): `git show aar/{paths.name}/board:run.toml` has a copy") from None
+
+
+def read_state(paths: RunPaths) -> dict:
+    """state.json; {} before the operator first wrote it. UserError where it is no JSON."""
+    try:
+        return json.loads(paths.state.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except ValueError as error:
+        raise UserError(f"{paths.state} is not JSON ({error}): remove it, `python aar.py resume {paths.name}` writes a new one") from None
+
+
+def status_facts(paths: RunPaths) -> dict:
+    """What `status --json` prints: DESIGN section 7, and what the text needs besides. Seconds and UTC times as in the files."""
+    config, state, ledger = read_config(paths), read_state(paths), Ledger(paths.ledger)
+    now = run_state(paths, state)
+    main = on_track(leaderboard(ledger))
+    agents = agent_facts(config, state, main)
+    if now not in ALIVE:
+        agents = [{**agent, "state": "stopped", "pid": None} for agent in agents]
+    return {
+        "run": paths.name,
+        "state": now,
+        "task": config["task"],
+        "created": config["created"],
+        "isolation": config["isolation"],
+        "pid": state.get("pid") if now in ALIVE else None,
+        "seconds_used": state.get("seconds_used", 0.0),
+        "seconds_limit": config["seconds_limit"],
+        "agents": agents,
+        "submissions": len(ledger.submissions),
+        "scored": sum(verdict["status"] == "scored" for verdict in ledger.verdicts.values()),
+        "best": main[0]["submission"] if main else None,
+        "best_verdict": main[0] if main else None,
+        "queue": len(ledger.waiting()),
+        "spend_dollars": state.get("spend_dollars", 0.0),
+        "problems": _problems(paths, state, now, config),
+        "time": state.get("time"),
+    }
+
+
+def _problems(paths: RunPaths, state: dict, now: str, config: dict) -> list[str]:
+    problems = [clean(problem, 300) for problem in state.get("problems", [])]
+    if now == "crashed":
+        problems.append(f"the operator is gone: `python aar.py resume {paths.name}` goes on, nothing that was scored is lost")
+    late = age_seconds(state.get("time"))
+    if now == "running" and late is not None and late > 30:
+        problems.append(f"the operator lives but has not written its state for {duration(late)}: see {paths.log}")
+    if config["isolation"] == "none":
+        problems.append(NONE_STAMP)
+    return problems
+
+
+def status_text(facts: dict) -> str:
+    """The facts of `status_facts` as plain text."""
+    money = f", spent ${facts['spend_dollars']:.2f}" if facts["spend_dollars"] else ""
+    lines = [
+        f"run {facts['run']}: {facts['state']}, task {facts['task']}, "
+        f"{duration(facts['seconds_used'])} of {duration(facts['seconds_limit'])} used{money}",
+        f"{count(facts['submissions'], 'submission')}, {facts['scored']} scored, {facts['queue']} in the queue; best: "
+        + best_words(facts["best_verdict"]),
+        "",
+    ]
+    rows = [agent_row(agent) for agent in facts["agents"]]
+    lines.append(columns(AGENT_HEADER, rows, right=("for", "submissions", "last PGR")))
+    lines += [f"problem: {problem}" for problem in facts["problems"]]
+    return "\n".join(lines)
+
+
+def agent_facts(config: dict, state: dict, main: list[dict]) -> list[dict]:
+    """One dict an agent: name and direction from run.toml, what state.json says of it, and its best of `main` (ranked)."""
+    known = state.get("agents", {})
+    directions = {agent["name"]: agent.get("direction") for agent in config["agents"]}
+    best: dict[str, dict] = {}
+    for verdict in main:
+        best.setdefault(verdict["agent"], verdict)
+    facts = []
+    for name in {**directions, **known}:
+        own = best.get(name, {})
+        agent = {"name": name, "direction": directions.get(name), **UNKNOWN, **known.get(name, {})}
+        agent |= {"best": own.get("submission")} | {f"best_{key}": own.get(f"pgr_{key}") for key in ("low", "high")}
+        facts.append(agent | {"best_pgr": own.get("pgr")})
+    return facts
+
+
+def agent_row(agent: dict) -> tuple[str, ...]:
+    """One of `agent_facts` under AGENT_HEADER, cleaned; `for` is how long it has been in its state."""
+    restarts = agent.get("restarts") or 0
+    best = interval(agent["best_pgr"], agent["best_low"], agent["best_high"])
+    return (
+        clean(agent["name"], 40),
+        clean(agent["direction"] or "-", 28),
+        clean(agent["state"], 12),
+        duration(age_seconds(agent["since"])),
+        str(agent["submissions"]),
+        "-" if agent["last_pgr"] is None else figure(agent["last_pgr"]),
+        "-" if agent["best_pgr"] is None else best,
+        (f"{count(restarts, 'restart')}; " if restarts else "") + clean(agent["note"] or "", 48),
+    )
+
+
+def best_words(verdict: dict | None) -> str:
+    """`s0007 methods/x.py by agent-3, PGR 0.67 [0.61, 0.72], lift ...`, or "none yet"."""
+    if verdict is None:
+        return "none yet"
+    who = f"{clean(verdict['submission'], 12)} {clean(verdict['method'], 48)} by {clean(verdict['agent'], 40)}"
+    return f"{who}, PGR {pgr_of(verdict)}, lift {lift_of(verdict)} ({clean(verdict['rung'], 8)} rung)"
+
+
+def runs_facts(repository: Path | str) -> list[dict]:
+    """The runs of a repository, oldest first: what `runs --json` prints. A run that cannot be read says so in `problems`."""
+    facts = []
+    for paths in all_runs(repository):
+        try:
+            one = status_facts(paths)
+        except UserError as error:
+            facts.append({"run": paths.name, "state": "unreadable", "problems": [str(error)]})
+            continue
+        keys = ("run", "state", "task", "created", "submissions", "scored", "best", "isolation", "problems")
+        best = one["best_verdict"] or {}
+        figures = {key: best.get(key) for key in ("pgr", "pgr_low", "pgr_high")}
+        facts.append({key: one[key] for key in keys} | {"agents": len(one["agents"])} | figures)
+    return facts
+
+
+def runs_text(facts: list[dict]) -> str:
+    """The facts of `runs_facts` as plain text."""
+    if not facts:
+        return "no runs here yet: start one with `python aar.py --agents 9`"
+    header = ("run", "state", "task", "created", "agents", "submissions", "scored", "best", "PGR")
+    rows = []
+    for run in facts:
+        cells = [run.get(key) for key in header[:-1]]
+        cells = ["-" if cell is None else clean(cell, 40) for cell in cells]
+        rows.append([*cells, "-" if run.get("pgr") is None else interval(run["pgr"], run["pgr_low"], run["pgr_high"])])
+    problems = [f"problem: {run['run']}: {clean(problem, 300)}" for run in facts for problem in run["problems"]]
+    return "\n".join([columns(header, rows, right=("agents", "submissions", "scored")), *problems])
