@@ -72,6 +72,8 @@ def _forbidden(tree: ast.Module, name: str) -> str | None:
                 return f"{name}, line {node.lineno}: imports {module}; a method may import {', '.join(sorted(MODULES - set(sys.stdlib_module_names)))} and plain standard modules"
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in FORBIDDEN_CALLS:
             return f"{name}, line {node.lineno}: calls {node.func.id}(), which a method has no use for"
+        if isinstance(node, ast.Name) and node.id.startswith("__"):
+            return f"{name}, line {node.lineno}: uses {node.id}, which a method has no use for"
         if isinstance(node, ast.Attribute) and node.attr.startswith("__") and node.attr not in ("__init__", "__call__", "__name__"):
             return f"{name}, line {node.lineno}: reaches for {node.attr}, which a method has no use for"
     return None
@@ -101,7 +103,7 @@ def _knowledge(tree: ast.Module, result: Scan) -> None:
     words = [w for t in texts if isinstance(t, str) for w in t.split() if WORD.match(w)]
     if numbers > MOST_NUMBERS or sum(map(len, texts)) > MOST_TEXT or digits > 40 or huge:
         result.flags.append("large-literals")
-    if len(set(words)) > MOST_WORDS * 5 or _longest_word_collection(tree) > MOST_WORDS:
+    if len(set(words)) > MOST_WORDS * 5 or _longest_word_collection(tree, docstrings) > MOST_WORDS:
         result.flags.append("word-list")
     if result.flags:
         result.track = "prior"
@@ -111,7 +113,7 @@ def _knowledge(tree: ast.Module, result: Scan) -> None:
         result.track = "elicitation" if result.track == "main" else result.track
 
 
-def _longest_word_collection(tree: ast.Module) -> int:
+def _longest_word_collection(tree: ast.Module, docstrings: set[int]) -> int:
     longest = 0
     for node in ast.walk(tree):
         items = []
@@ -119,7 +121,7 @@ def _longest_word_collection(tree: ast.Module) -> int:
             items = node.elts
         elif isinstance(node, ast.Dict):
             items = [*node.keys, *node.values]
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings:
             longest = max(longest, 0 if "{" in node.value else len(node.value.split()) // 2)
         longest = max(longest, sum(isinstance(i, ast.Constant) and isinstance(i.value, str) and bool(WORD.match(i.value)) for i in items))
     return longest

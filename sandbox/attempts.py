@@ -14,6 +14,7 @@ import os
 import platform
 import signal
 import socket
+import stat
 import struct
 import subprocess
 import sys
@@ -41,6 +42,8 @@ def _libc(name: str, *arguments) -> int:
 def _read_secret(paths, secret: str) -> str:
     for path in paths:
         try:
+            if not stat.S_ISREG(os.stat(path).st_mode):  # to open a pipe would be to wait
+                continue
             with open(path, "rb") as file:
                 if secret.encode() in file.read(1 << 20):
                     return path

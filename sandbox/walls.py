@@ -62,7 +62,8 @@ def require_walls() -> None:
     if report["isolation"] == "none":
         raise UserError(through[0]["detail"])
     if through:
-        said = "; ".join(f"{row['name']} in the {row['sandbox']} sandbox ({row['detail']})" for row in through)
+        said = "; ".join(f"{row['name']} in the {row['sandbox']} sandbox ({row['detail']})" for row in through[:3])
+        said += f" and {len(through) - 3} more" if len(through) > 3 else ""
         raise UserError(f"the walls do not hold on this machine: {said}. {remedy()}")
     broken = sorted({row["name"] for row in report["attempts"] if not row["control"]} & ALWAYS_POSSIBLE)
     if broken:

@@ -81,5 +81,5 @@ HEAD_COMPONENTS = (2, 5, 10, 20, 50, None)
 HEAD_L2 = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
 CUTS = {"half": "a cut at one half", "pool median": "a cut at the pool's median", "teacher rate": "as many positives as the teacher"}
 HEAD_STEMS = {"components": "simpl few compress small low rank occam", "l2": "simpl regular small", "second": "ensembl average committee layer"}
-MOST_STEPS = 4
+MOST_STEPS = 3
 MOST_COST = 1500

@@ -122,26 +122,23 @@ def test_an_agent_that_comes_back_goes_on_as_if_it_had_never_been_away(tmp_path:
     assert len(away.posts()) == len(steady.posts())
 
 
-def test_a_verdict_that_came_while_the_agent_was_dead_is_taken_up_and_not_asked_for_again(run: Run) -> None:
+def test_a_plan_that_was_made_but_not_submitted_is_carried_out_by_the_next_life(run: Run) -> None:
     agent = run.agent()
     assert agent.step()
-    (run.folder / "die-after-scoring").touch()
     plan = agent._think()
-    agent.record(plan)
-    agent.hands.sh(f"aar submit {run.ledger()[0]['method']} -m x --predict 0 > /dev/null")  # something else goes on
-    (run.folder / "ledger.jsonl").write_text("\n".join(map(json.dumps, [run.ledger()[0], {
-        **run.ledger()[1], "method": plan["method"]}])) + "\n")
+    agent.record(plan)  # killed here
     back = run.agent()
-    assert back.pending is not None and back.step()
-    assert back.pending is None and len(run.ledger()) == 2 and back.cycle == 2
+    assert back.pending == plan and back.step()
+    assert [v["method"] for v in run.ledger()][1:] == [plan["method"]] and back.cycle == 2
 
 
-def test_an_answer_that_was_lost_is_found_in_the_scores(run: Run) -> None:
-    agent = run.agent()
-    assert agent.step()
+def test_a_verdict_that_was_lost_on_its_way_is_found_in_the_scores_and_not_asked_for_again(run: Run) -> None:
+    assert run.agent().step()
     (run.folder / "die-after-scoring").touch()
+    agent = run.agent()
     assert agent.step() and agent.pending is not None
-    assert agent.step() and agent.pending is None
+    back = run.agent()
+    assert back.step() and back.pending is None and back.cycle == 2
     assert len(run.ledger()) == 2
 
 
