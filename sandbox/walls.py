@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
@@ -17,15 +18,18 @@ from pathlib import Path
 import psutil
 
 from sandbox import attempts
-from sandbox.box import Box, Limits, Mount, Result, run
+from sandbox.box import Box, Limits, Mount, run, start
 from sandbox.decoys import Decoys
 from sandbox.find import remedy
 from state.errors import UserError
 
+LEFT_BEHIND = ("leave_a_daemon", "ignore_the_end")
 KINDS = ("shell", "job", "method")
 TIGHT = Limits(seconds=10, memory_mib=160, processes=24, file_mib=8, disk_mib=16)
-CONFIG_OF_LIMITS = {"memory_mib": 320, "forks": 30, "file_mib": 8, "files": 6, "hold_seconds": 1.5, "deaf_seconds": 30}
-DEAF_SECONDS = 0.5
+# A sandbox that is not stopped reaches the end of hold_seconds; one that is never waits for it.
+CONFIG_OF_LIMITS = {"memory_mib": 256, "forks": 30, "file_mib": 8, "files": 6, "hold_seconds": 3, "deaf_seconds": 30}
+DEAF_SECONDS = 0.3  # what is left on the clock once the code inside has made itself deaf
+PATIENCE_SECONDS = 20.0
 # On an ordinary machine these succeed outside for every user; if one does not, the probe itself is broken.
 ALWAYS_POSSIBLE = {"read_labels", "read_labels_through_proc", "read_environment_of_others", "read_gitconfig",
                    "read_project_git", "read_key_in_environment", "read_inherited_descriptor", "connect_to_loopback",
@@ -84,11 +88,10 @@ def _box(decoys: Decoys, kind: str, name: str, limits: Limits) -> Box:
     return Box(kind, tuple(mounts), chdir=chdir, limits=limits, idle=False)
 
 
-def _run_inside(box: Box, config: dict) -> tuple[Result, dict[str, dict]]:
+def _argv(box: Box, config: dict) -> list[str]:
     config = {**config, "writable": box.chdir, "readonly": "/aar/features",
               "system": ["/", "/etc", "/usr", "/usr/bin", "/usr/local", "/dev", "/proc", "/aar"]}
-    result = run(box, [sys.executable, "-I", "-S", "/aar/lib/attempts.py", json.dumps(config)])
-    return result, _lines(result.output)
+    return [sys.executable, "-I", "-S", "/aar/lib/attempts.py", json.dumps(config)]
 
 
 def _lines(output: bytes) -> dict[str, dict]:
@@ -101,9 +104,9 @@ def _lines(output: bytes) -> dict[str, dict]:
 
 
 def _together(decoys: Decoys, kind: str) -> list[dict]:
-    result, found = _run_inside(_box(decoys, kind, "together", Limits(seconds=20)),
-                                {**decoys.config, "names": attempts.TOGETHER})
-    rows = []
+    box = _box(decoys, kind, "together", Limits(seconds=PATIENCE_SECONDS))
+    result = run(box, _argv(box, {**decoys.config, "names": attempts.TOGETHER}))
+    found, rows = _lines(result.output), []
     for name in attempts.TOGETHER:
         said = found.get(name, {"got": True, "detail": f"no answer: {result.ended} {result.output[-200:]!r}"})
         rows.append(_row(name, kind, not said["got"], False, said["detail"]))
@@ -111,17 +114,28 @@ def _together(decoys: Decoys, kind: str) -> list[dict]:
 
 
 def _alone(decoys: Decoys, kind: str, name: str) -> list[dict]:
-    """An attempt on the limits: what counts is not what it says but what is left of it outside."""
-    limits = dataclasses.replace(TIGHT, seconds=DEAF_SECONDS) if name == "ignore_the_end" else TIGHT
-    token = f"aar-token-{os.urandom(8).hex()}"
-    result, found = _run_inside(_box(decoys, kind, name, limits), {**CONFIG_OF_LIMITS, "names": [name], "token": token})
-    alive = _alive(token)
-    if name in ("leave_a_daemon", "ignore_the_end"):
-        started = name in found or b"deaf" in result.output
-        detail = f"alive after the end: {alive}" if alive else "all dead" if started else f"not made: {result.output!r}"
-        return [_row(name, kind, started and not alive, False, detail)]
+    """An attempt on a limit: what counts is not what it says but what is left of it outside."""
+    box = _box(decoys, kind, name, TIGHT)
+    config = {**CONFIG_OF_LIMITS, "names": [name], "token": _token()}
+    deaf = threading.Event()
+    handle = start(box, _argv(box, config), parked=True, on_output=lambda piece: deaf.set())
+    if name == "ignore_the_end":
+        deaf.wait(PATIENCE_SECONDS)
+        handle.begin(dataclasses.replace(TIGHT, seconds=DEAF_SECONDS))
+    else:
+        handle.begin()
+    result = handle.wait()
+    found = _lines(result.output)
+    if name in LEFT_BEHIND:
+        alive = _alive(config["token"])
+        detail = f"alive after the end: {alive}" if alive else "all dead" if found else f"not made: {result.output!r}"
+        return [_row(name, kind, bool(found) and not alive, False, detail)]
     said = found.get(name, {"got": result.ended is None, "detail": f"killed: {result.ended}"})
     return [_row(name, kind, not said["got"], False, said["detail"])]
+
+
+def _token() -> str:
+    return f"aar-token-{os.urandom(8).hex()}"
 
 
 def _alive(token: str) -> list[int]:
@@ -133,42 +147,37 @@ def _alive(token: str) -> list[int]:
     return found
 
 
-def _outside_config(decoys: Decoys, name: str) -> dict:
+def _outside(decoys: Decoys, name: str, config: dict) -> subprocess.Popen:
+    """The same file, run as any subprocess would be."""
     folder = str(decoys.folder(f"outside-{name}"))
-    return {"writable": folder, "readonly": folder, "system": [folder]}
-
-
-def _outside(config: dict, decoys: Decoys, limit_seconds: float) -> bytes:
-    """The same file, run as any subprocess would be. What does not end in time is terminated the polite way."""
-    process = subprocess.Popen([sys.executable, "-I", "-S", attempts.__file__, json.dumps(config)],
-                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, pass_fds=(decoys.label_fd,),
-                               env={**os.environ, "HOME": str(decoys.home)}, cwd=decoys.root)
-    try:
-        return process.communicate(timeout=limit_seconds)[0]
-    except subprocess.TimeoutExpired:
-        process.terminate()
-        with suppress(subprocess.TimeoutExpired):
-            return process.communicate(timeout=0.2)[0]
-        process.kill()
-        return process.communicate()[0] + b'\n{"name": "ignore_the_end", "got": true}\n'
+    config = {**config, "writable": folder, "readonly": folder, "system": [folder]}
+    return subprocess.Popen([sys.executable, "-I", "-S", attempts.__file__, json.dumps(config)],
+                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, pass_fds=(decoys.label_fd,),
+                            env={**os.environ, "HOME": str(decoys.home)}, cwd=decoys.root)
 
 
 def _outside_together(decoys: Decoys) -> dict[str, bool]:
-    config = {**decoys.config, **_outside_config(decoys, "together"), "names": attempts.TOGETHER}
-    found = _lines(_outside(config, decoys, 20))
+    with _outside(decoys, "together", {**decoys.config, "names": attempts.TOGETHER}) as process:
+        found = _lines(process.stdout.read())
     return {name: found.get(name, {"got": False})["got"] for name in attempts.TOGETHER}
 
 
 def _outside_alone(decoys: Decoys, name: str) -> dict[str, bool]:
-    token = f"aar-token-{os.urandom(8).hex()}"
-    config = {**CONFIG_OF_LIMITS, **_outside_config(decoys, name), "names": [name], "token": token, "hold_seconds": 0}
-    found = _lines(_outside(config, decoys, DEAF_SECONDS if name == "ignore_the_end" else 20))
-    alive = _alive(token)
-    for pid in alive:
-        with suppress(psutil.NoSuchProcess):
-            psutil.Process(pid).kill()
-    got = found.get(name, {"got": False})["got"]
-    return {name: bool(alive) if name == "leave_a_daemon" else got}
+    config = {**CONFIG_OF_LIMITS, "names": [name], "token": _token(), "hold_seconds": 0}
+    with _outside(decoys, name, config) as process:
+        if name == "ignore_the_end":  # the way a subprocess is usually ended: it works neither on it nor on its child
+            process.stdout.readline()
+            process.terminate()
+        else:
+            found = _lines(process.stdout.read())
+            process.wait()
+        alive = _alive(config["token"])
+        got = bool(alive) if name in LEFT_BEHIND else found.get(name, {"got": False})["got"]
+        for pid in alive:
+            with suppress(psutil.NoSuchProcess):
+                psutil.Process(pid).kill()
+        process.kill()
+    return {name: got}
 
 
 if __name__ == "__main__":

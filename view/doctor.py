@@ -1,30 +1,46 @@
-"""The table of `python aar.py doctor`: what was tried against the walls, and whether the attempt works without them."""
+"""What the walls withstood, as a table: behind `python aar.py doctor`."""
 
 from __future__ import annotations
 
-from view.format import clean, columns
+from view.format import NONE_STAMP, clean, columns, count
 
 
 def doctor_text(facts: dict) -> str:
-    """The facts of `doctor --json` as plain text."""
-    rows = [
-        (
-            clean(attempt["sandbox"], 10),
-            clean(attempt["name"], 60),
-            "blocked" if attempt["blocked"] else "ESCAPED",
-            "works outside" if attempt["control"] else "NO CONTROL",
-            clean(attempt["detail"], 60),
-        )
-        for attempt in facts["attempts"]
+    """The facts of DESIGN section 7 (`isolation`, `attempts`, `gpus`, `slots`) as plain text.
+
+    An attempt only proves something where its control succeeded: the same attempt, made outside of the walls.
+    """
+    attempts = facts["attempts"]
+    sandboxes = list(dict.fromkeys(attempt["sandbox"] for attempt in attempts))
+    by_name: dict[str, dict[str, dict]] = {}
+    for attempt in attempts:
+        by_name.setdefault(attempt["name"], {})[attempt["sandbox"]] = attempt
+    rows = [[clean(name, 72), *(_word(found.get(one)) for one in sandboxes)] for name, found in by_name.items()]
+    lines = [NONE_STAMP] if facts["isolation"] == "none" else []
+    if rows:
+        lines.append(columns(["escape attempt", *(f"{one} sandbox" for one in sandboxes)], rows))
+    held = sum(attempt["blocked"] for attempt in attempts)
+    proven = sum(attempt["blocked"] and attempt["control"] for attempt in attempts)
+    lines.append("")
+    lines.append(f"isolation: {facts['isolation']}; {held} of {count(len(attempts), 'attempt')} blocked, {proven} of them succeed outside")
+    lines += [
+        f"NOT BLOCKED: {clean(attempt['name'], 72)} in the {attempt['sandbox']} sandbox: {clean(attempt['detail'], 160)}"
+        for attempt in attempts
+        if not attempt["blocked"]
     ]
-    blocked = sum(attempt["blocked"] for attempt in facts["attempts"])
-    controlled = sum(bool(attempt["control"]) for attempt in facts["attempts"])
-    gpus = ", ".join(map(str, facts["gpus"])) or "none"
-    return "\n".join(
-        [
-            columns(("sandbox", "attempt", "inside", "control", "detail"), rows),
-            "",
-            f"isolation {facts['isolation']}: {blocked} of {len(rows)} attempts blocked, {controlled} of them work outside the walls",
-            f"gpus {gpus}; slots {facts['slots']}",
-        ]
-    )
+    lines += [
+        f"not proven: {clean(attempt['name'], 72)} ({attempt['sandbox']} sandbox) does not succeed outside either: {clean(attempt['detail'], 160)}"
+        for attempt in attempts
+        if attempt["blocked"] and not attempt["control"]
+    ]
+    gpus = f"GPU {', '.join(map(str, facts['gpus']))}" if facts["gpus"] else "no GPU"
+    lines.append(f"{count(facts['slots'], 'slot')} for heavy work, {gpus}")
+    return "\n".join(lines)
+
+
+def _word(attempt: dict | None) -> str:
+    if attempt is None:
+        return "-"
+    if not attempt["blocked"]:
+        return "ESCAPED"
+    return "blocked" if attempt["control"] else "blocked?"

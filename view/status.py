@@ -74,7 +74,7 @@ def status_facts(paths: RunPaths) -> dict:
         "isolation": config["isolation"],
         "pid": state.get("pid") if now in ALIVE else None,
         "seconds_used": state.get("seconds_used", 0.0),
-        "seconds_limit": config["seconds_limit"],
+        "seconds_limit": state.get("seconds_limit", config["seconds_limit"]),
         "agents": agents,
         "submissions": len(ledger.submissions),
         "scored": sum(verdict["status"] == "scored" for verdict in ledger.verdicts.values()),

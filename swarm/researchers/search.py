@@ -21,8 +21,10 @@ from typing import Any, Iterable
 
 from state.files import read_jsonl
 from swarm.researchers import AgentConfig, Hands, Outcome, Record
-from swarm.researchers.evolve import Evolution, Found, Plan, choose, standing, taste
-from swarm.researchers.recipe import Recipe, file_name, read, title, write
+from swarm.researchers.archive import Found, standing, taste
+from swarm.researchers.evolve import Evolution, Plan, choose
+from swarm.researchers.method_file import read, write
+from swarm.researchers.recipe import Recipe, file_name, title
 from swarm.researchers.words import Post, first_note, learned, note, post_about
 
 WAIT_SECONDS = 3600.0
@@ -42,7 +44,7 @@ class SearchResearcher:
     """See the module. `step` returns False when the door refuses or fails `PATIENCE` times in a row."""
 
     def __init__(self, config: AgentConfig, hands: Hands, record: Record) -> None:
-        self.config, self.hands, self.record = config, hands, record
+        self.config, self.hands, self.record, self.pause = config, hands, record, time.sleep
         self.recipes: dict[str, Recipe | None] = {}  # commit -> recipe, None where the file cannot be read
         self.tried: dict[str, Recipe] = {}  # own method path -> recipe
         self.scores: dict[str, dict[str, Any]] = {}  # submission -> verdict as agents see it
@@ -97,7 +99,7 @@ class SearchResearcher:
             self.failures += 1
             if self.failures >= PATIENCE:
                 return False
-            time.sleep(min(30, 2**self.failures))
+            self.pause(min(30.0, 2.0**self.failures))
             return True
         self.failures = 0
         self._learn(plan, verdict)

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Any, Sequence
 
 from swarm.researchers import AgentConfig
-from swarm.researchers.evolve import Found, Plan, credit
+from swarm.researchers.archive import Found, credit
+from swarm.researchers.evolve import Plan
 from swarm.researchers.recipe import describe, title
 
 

@@ -2,6 +2,7 @@
 
 It keeps a ledger and a forum in the folder AAR_TEST_RUN, commits what is submitted to the agent's branch, and scores by
 really running the file: students are fitted on the pools of a made-up task and asked about items they have not seen.
+numpy is imported only for that, since the command is started often.
 """
 from __future__ import annotations
 
@@ -15,59 +16,14 @@ import time
 import traceback
 from pathlib import Path
 
-import numpy as np
-
-from eval.w2s import W2S, Batch
-
-VIEWS = ["last:16", "mean:16"]
-DRAWS, POOL, TEST = 2, 240, 400
-
-
-class World:
-    """Two Gaussian views of a binary concept, and a teacher that is right in about two thirds of all cases."""
-
-    def __init__(self, seed: int) -> None:
-        rng = np.random.default_rng(seed)
-        self.labels = rng.integers(0, 2, POOL + TEST)
-        sign = 2 * self.labels - 1
-        scale = np.arange(1, 25) ** -0.5
-        self.features = {}
-        for view in VIEWS:
-            x = rng.standard_normal((POOL + TEST, 24)) * scale
-            x[:, 2] += 0.9 * sign * scale[2]
-            x[:, 5] += 0.6 * sign * scale[5]
-            self.features[view] = x.astype(np.float16)
-        logit = 0.45 * sign + rng.standard_normal(POOL + TEST)
-        chance = 1 / (1 + np.exp(-logit))
-        self.weak = np.stack([1 - chance, chance], axis=1)
-        self.texts = [f"text {seed} {i}" for i in range(POOL + TEST)]
-
-    def pool(self) -> W2S:
-        fields = [{"text": text} for text in self.texts[:POOL]]
-        features = {view: x[:POOL] for view, x in self.features.items()}
-        return W2S(self.texts[:POOL], fields, np.arange(POOL), self.weak[:POOL], self.weak[None, :POOL], features, VIEWS[0], 3, 60.0)
-
-    def batch(self) -> Batch:
-        texts = self.texts[POOL:]
-        return Batch(texts, [{"text": text} for text in texts], None, {view: x[POOL:] for view, x in self.features.items()})
-
-    def correct(self, chances: np.ndarray) -> np.ndarray:
-        return (chances[:, 1] > 0.5) == (self.labels[POOL:] == 1)
-
-
-def worlds() -> list[World]:
-    return [World(seed) for seed in range(DRAWS)]
-
-
-def fit(source: str, world: World):
-    namespace: dict = {"__name__": "method"}
-    exec(compile(source, "method", "exec"), namespace)
-    return namespace["fit"](world.pool())
-
 
 def score(source: str) -> dict:
     """Status and figures of a method file, as an agent sees them; against a student of the plain weak labels."""
-    from swarm.researchers.recipe import Recipe, write
+    import numpy as np
+
+    from swarm.researchers.method_file import write
+    from swarm.researchers.recipe import Recipe
+    from tests.swarm.made_up import POOL, fit, worlds
 
     try:
         answers = np.stack([w.correct(fit(source, w).predict_proba(w.batch())) for w in worlds()])
@@ -94,7 +50,7 @@ def submit(run: Path, agent: str, arguments: argparse.Namespace) -> int:
         ledger.seek(0)
         number = len(ledger.readlines()) + 1
         verdict = {"submission": f"s{number:04d}", "agent": agent, "commit": git("rev-parse", "HEAD"), "method": arguments.method,
-                   "track": "main", "rung": "full", "draws": DRAWS, "against_parent": "within noise", **score(source)}
+                   "track": "main", "rung": "full", "draws": 2, "against_parent": "within noise", **score(source)}
         ledger.write(json.dumps(verdict) + "\n")
     if (run / "die-after-scoring").exists():  # as if the agent's sandbox was killed before the answer came
         (run / "die-after-scoring").unlink()

@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from swarm.researchers.catalogue import BLOCKS, MOST_COST, MOST_STEPS
-from swarm.researchers.evolve import Evolution, Found, Plan, choose, credit, difference, taste
+from swarm.researchers.archive import Found, credit, taste
+from swarm.researchers.evolve import Evolution, Plan, choose
 from swarm.researchers.recipe import Recipe, cost
+from swarm.researchers.variation import difference
 from swarm.researchers.words import learned, note, post_about
 
 DIRECTIONS = sorted((Path(__file__).resolve().parents[2] / "prompts" / "directions").glob("*.md"))
@@ -24,7 +26,7 @@ def archive(count: int, seed: int = 0) -> list[Found]:
     """Verdicts of three agents in a world where one block lifts and one spoils."""
     rng, maker, found = random.Random(seed), evolution([], seed), []
     for i in range(count):
-        recipe = maker.random_recipe()
+        recipe = maker.vary.random_recipe()
         lift = 0.15 * ("self_train" in recipe.parts) - 0.15 * ("best_axis" in recipe.parts) + rng.gauss(0, 0.03)
         found.append(Found(f"s{i + 1:04d}", f"agent-{i % 3 + 1}", f"{i:040x}", recipe, True, 0.4 + lift, lift, lift - 0.06))
     return found
@@ -45,7 +47,7 @@ def test_the_words_of_a_direction_decide_what_is_tried() -> None:
 def test_a_task_with_one_view_never_gets_a_method_of_two() -> None:
     maker = Evolution([], "agent-1", taste("layers, views, each other", ["only"]), set(), random.Random(0))
     for _ in range(200):
-        recipe = maker.mutated(maker.random_recipe())
+        recipe = maker.vary.mutated(maker.vary.random_recipe())
         assert recipe.view is None and "teach_each_other" not in recipe.parts
         assert recipe.second is None or recipe.second[0] == "components"
 
@@ -89,7 +91,7 @@ def test_credit_goes_to_the_part_that_lifts() -> None:
 
 def test_parts_that_lift_are_tried_more_often() -> None:
     maker = evolution(archive(60), 3)
-    drawn = [maker.block() for _ in range(600)]
+    drawn = [maker.vary.block() for _ in range(600)]
     assert drawn.count("self_train") > 2 * drawn.count("best_axis")
     assert set(drawn) == set(BLOCKS)  # but nothing is given up
 

@@ -10,23 +10,25 @@ import pytest
 
 from eval.scan import scan
 from swarm.researchers.catalogue import BLOCKS, CUTS, HEAD_COMPONENTS
-from swarm.researchers.evolve import Evolution, ablations, taste
-from swarm.researchers.recipe import Recipe, Step, cost, describe, file_name, read, write
+from swarm.researchers.archive import taste
+from swarm.researchers.method_file import read, write
+from swarm.researchers.recipe import Recipe, Step, cost, describe, file_name
+from swarm.researchers.variation import Variation, ablations
 from swarm.worktree import METHOD
-from tests.swarm.scripted_door import VIEWS, fit, worlds
+from tests.swarm.made_up import VIEWS, fit, worlds
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def some_recipes(count: int, seed: int = 0) -> list[Recipe]:
-    evolution = Evolution([], "agent-1", taste("", VIEWS), set(), random.Random(seed))
-    fresh = [evolution.random_recipe() for _ in range(count // 2)]
-    return fresh + [evolution.mutated(evolution.mutated(recipe)) for recipe in fresh]
+    vary = Variation(taste("", VIEWS), {}, random.Random(seed))
+    fresh = [vary.random_recipe() for _ in range(count // 2)]
+    return fresh + [vary.mutated(vary.mutated(recipe)) for recipe in fresh]
 
 
 def one_step(block: str) -> Recipe:
-    evolution = Evolution([], "agent-1", taste("", VIEWS), set(), random.Random(0))
-    return Recipe(steps=(evolution.step(block, middle=True),), l2=0.1)
+    vary = Variation(taste("", VIEWS), {}, random.Random(0))
+    return Recipe(steps=(vary.step(block, middle=True),), l2=0.1)
 
 
 def test_what_is_written_is_read_back() -> None:

@@ -1,0 +1,70 @@
+"""What the search researcher knows: the run's verdicts with their recipes, what parts were worth, and its own taste.
+
+What a part is worth is told by the mean lift of the recipes that hold it, shrunk towards nothing. A direction's words
+tilt what is tried first.
+"""
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import Sequence
+
+from swarm.researchers.catalogue import BLOCKS, HEAD_STEMS
+from swarm.researchers.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Found:
+    """A verdict with the recipe behind it (None: not readable). `full`: scored on all search draws, on the main track.
+    The figures, `low` being the lift's lower bound, are None where it was not scored or competes elsewhere."""
+
+    submission: str
+    agent: str
+    commit: str
+    recipe: Recipe | None
+    full: bool
+    pgr: float | None
+    lift: float | None
+    low: float | None
+
+
+@dataclass(frozen=True)
+class Taste:
+    """A direction as weights: how often each block is tried first, and each kind of change to the head."""
+
+    blocks: dict[str, float]
+    head: dict[str, float]
+    views: tuple[str, ...]
+
+
+def taste(direction: str, views: Sequence[str]) -> Taste:
+    """Weights from the words of a direction: a block counts once more for each two mentions of its stems."""
+    words = ["".join(c for c in word if c.isalpha() or c == "-") for word in direction.lower().split()]
+
+    def hits(stems: Sequence[str]) -> int:
+        return sum(any(word.startswith(stem) for stem in stems) for word in words)
+
+    usable = [b for b in BLOCKS.values() if "other" not in b.ladders or len(views) > 1]
+    blocks = {b.name: 1 + 3 * min(3, hits(b.stems)) for b in usable}
+    head = {name: 1 + 2 * min(2, hits(stems.split())) for name, stems in HEAD_STEMS.items()}
+    return Taste(blocks, head, tuple(views))
+
+
+def credit(archive: Sequence[Found]) -> tuple[float, dict[str, float]]:
+    """(mean lift, part -> how much more its recipes lift than the mean, shrunk), one draw counting as a third."""
+    known = [(f.recipe.parts, f.lift, 1.0 if f.full else 0.33) for f in archive if f.recipe and f.lift is not None]
+    if not known:
+        return 0.0, {}
+    mean = sum(lift * w for _, lift, w in known) / sum(w for *_, w in known)
+    total: dict[str, float] = defaultdict(float)
+    weight: dict[str, float] = defaultdict(float)
+    for parts, lift, w in known:
+        for part in set(parts):
+            total[part] += w * (lift - mean)
+            weight[part] += w
+    return mean, {part: total[part] / (weight[part] + 2) for part in total}
+
+
+def standing(found: Found) -> float:
+    """Sorts the best first: by lower bound, and where that is nearly the same, fewer parts before more."""
+    return 0.004 * len(found.recipe.parts if found.recipe else ()) - (found.low if found.low is not None else -9.0)

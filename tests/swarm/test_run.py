@@ -1,0 +1,147 @@
+"""One whole run on `smoke`: agents, evaluator, forum, board, verification; and what must be in none of its files."""
+
+import json
+import re
+import subprocess
+
+import pytest
+
+from state.ledger import Ledger
+from state.paths import RunPaths
+
+AGENTS = 4
+
+
+@pytest.fixture(scope="module")
+def finished(smoke, module_checkout):
+    """(checkout, paths, printed) of a run that went to its end."""
+    code, printed = module_checkout.aar("--agents", str(AGENTS), "--task", "smoke", "--run", "whole", "--minutes", "0.4", "--seed", "1")
+    assert code == 0, printed
+    return module_checkout, RunPaths(module_checkout.folder / ".aar" / "runs" / "whole"), printed
+
+
+def test_every_submissions_commit_is_on_its_agents_branch_in_the_users_repository(finished):
+    checkout, paths, _ = finished
+    ledger = Ledger(paths.ledger)
+    assert len(ledger.submissions) >= AGENTS
+    for record in ledger.submissions.values():
+        branches = checkout.git("branch", "--contains", record["commit"], "--format", "%(refname:short)").split()
+        assert branches == [f"aar/whole/{record['agent']}"]
+        assert checkout.git("show", f"{record['commit']}:{record['method']}")
+
+
+def test_commits_name_their_agent_run_and_direction(finished):
+    checkout, paths, _ = finished
+    trailers = checkout.git("log", "-1", "--format=%(trailers)", "aar/whole/agent-2")
+    assert re.search(r"^Agent: agent-2$", trailers, re.M) and re.search(r"^Run: whole$", trailers, re.M)
+    assert re.search(r"^Direction: \w", trailers, re.M)
+
+
+def test_every_agent_was_scored_and_posted_and_the_board_holds_it(finished):
+    checkout, paths, _ = finished
+    ledger = Ledger(paths.ledger)
+    agents = {f"agent-{number + 1}" for number in range(AGENTS)}
+    assert {verdict["agent"] for verdict in ledger.verdicts.values() if verdict["status"] == "scored"} == agents
+    posts = checkout.git("ls-tree", "-r", "--name-only", "aar/whole/board", "forum/").split()
+    assert {name.split("-", 1)[1][:7] for name in posts if name != "forum/README.md"} == agents
+    table = checkout.git("show", "aar/whole/board:results.tsv").splitlines()
+    assert len(table) == 1 + len(ledger.verdicts)
+
+
+def test_full_verdicts_share_draws_and_anchors_so_that_they_are_paired(finished):
+    _, paths, _ = finished
+    full = [v for v in Ledger(paths.ledger).verdicts.values() if v["status"] == "scored" and v["rung"] == "full"]
+    assert len(full) >= 2
+    assert len({(v["draws"], v["weak_accuracy"], v["ceiling_accuracy"], v["tuned_naive_accuracy"]) for v in full}) == 1
+
+
+def test_the_winner_was_verified_on_the_sealed_part_and_the_opening_counted(finished):
+    checkout, paths, printed = finished
+    sealed = [json.loads(line) for line in (paths.evaluator / "sealed.jsonl").read_text().splitlines()]
+    assert len(sealed) == 1 and sealed[0]["rung"] == "sealed" and sealed[0]["openings"] >= 1
+    assert sealed[0]["submission"] in printed
+    assert sealed[0]["submission"] in checkout.git("show", "aar/whole/board:verification.md")
+
+
+def test_the_review_commands_that_are_printed_work(finished):
+    checkout, _, printed = finished
+    commands = re.findall(r"^\s*(git (?:log|diff|show) .*)$", printed, re.M)
+    assert len(commands) >= 2
+    for command in commands:
+        done = subprocess.run(command, shell=True, cwd=checkout.folder, capture_output=True, text=True)
+        assert done.returncode == 0 and done.stdout, (command, done.stderr)
+
+
+def test_nothing_but_methods_and_notes_differs_from_the_base_on_an_agents_branch(finished):
+    checkout, _, _ = finished
+    for number in range(AGENTS):
+        changed = checkout.git("diff", "--name-only", "main", f"aar/whole/agent-{number + 1}").split()
+        assert changed and all(re.fullmatch(r"methods/\w+\.py|notes/[\w-]+\.md|notebook\.md", name) for name in changed)
+
+
+def test_the_users_checkout_is_untouched(finished):
+    checkout, _, _ = finished
+    assert checkout.git("status", "--porcelain") == ""
+    assert checkout.git("branch", "--show-current").strip() == "main"
+
+
+def secrets_of(smoke, paths) -> list[bytes]:
+    """What nobody may find: test texts, both secrets, and the raw bytes of test labels and features."""
+    found = [text.encode() for part in ("public", "sealed") for text in smoke.parts[part].texts[:40] if len(text) > 30]
+    found += [(paths.evaluator / "secret").read_bytes(), smoke.folder.secret.read_bytes()]
+    for part in ("public", "sealed"):
+        found.append(smoke.parts[part].labels.tobytes())
+        found.append(next(iter(smoke.parts[part].features.values()))[0].tobytes())
+    return found
+
+
+def test_test_texts_labels_features_and_secrets_are_in_no_git_object_and_no_readable_file_of_the_run(finished, smoke):
+    checkout, paths, _ = finished
+    secrets = secrets_of(smoke, paths)
+    git = subprocess.run(["git", "cat-file", "--batch-all-objects", "--batch"], cwd=checkout.folder, capture_output=True, check=True)
+    bare = subprocess.run(["git", "--git-dir", str(paths.repo), "cat-file", "--batch-all-objects", "--batch"], capture_output=True, check=True)
+    files = [f for f in paths.root.rglob("*") if f.is_file() and not f.is_relative_to(paths.evaluator)]
+    open_part = [f for f in smoke.folder.open.rglob("*") if f.is_file()]
+    haystacks = [git.stdout, bare.stdout, *(file.read_bytes() for file in files + open_part)]
+    assert not [secret[:40] for secret in secrets for haystack in haystacks if secret in haystack]
+    # The search can find: the same secrets are all in the private folders.
+    private = b"".join(f.read_bytes() for folder in (paths.evaluator, smoke.folder.private) for f in folder.rglob("*") if f.is_file())
+    unescaped = private.replace(b'\\"', b'"')
+    assert all(secret in private or secret in unescaped or b"\\u" in json.dumps(secret.decode(errors="replace")).encode() for secret in secrets)
+    assert (paths.evaluator.stat().st_mode & 0o077, smoke.folder.private.stat().st_mode & 0o077) == (0, 0)
+
+
+def test_reading_commands_print_what_the_files_hold(finished):
+    checkout, paths, _ = finished
+    ledger = Ledger(paths.ledger)
+    scores = json.loads(checkout.aar("scores", "whole", "--json")[1])
+    assert {s["submission"] for s in scores} <= set(ledger.verdicts)
+    lows = [s["pgr_low"] for s in scores if s["status"] == "scored" and s["rung"] == "full" and s["track"] == "main"]
+    assert lows == sorted(lows, reverse=True)
+    status = json.loads(checkout.aar("status", "--json")[1])
+    assert status["run"] == "whole" and status["state"] == "finished" and len(status["agents"]) == AGENTS
+    assert [run["run"] for run in json.loads(checkout.aar("runs", "--json")[1])] == ["whole"]
+
+
+def test_a_verified_run_takes_no_more_submissions(finished):
+    checkout, _, _ = finished
+    code, printed = checkout.aar("resume", "whole", "--minutes", "1")
+    assert code == 2 and "verified" in printed
+
+
+def test_a_finalist_can_be_verified_again_and_each_opening_counts(finished):
+    checkout, paths, _ = finished
+    name = json.loads((paths.evaluator / "sealed.jsonl").read_text().splitlines()[0])
+    code, printed = checkout.aar("verify", "whole", name["submission"], "--json")
+    again = json.loads(printed)[0]
+    assert code == 0 and again["openings"] > name["openings"]
+    assert (again["pgr"], again["commit"]) == (name["pgr"], name["commit"])  # same draws and seeds, re-run from the commit
+
+
+def test_clean_keeps_unmerged_branches_unless_forced(finished):
+    checkout, paths, _ = finished
+    code, printed = checkout.aar("clean", "whole")
+    assert code == 2 and "--yes" in printed and paths.root.exists()
+    assert checkout.aar("clean", "whole", "--yes")[0] == 0
+    assert not paths.root.exists()
+    assert "aar/whole/agent-1" in checkout.git("branch", "--list", "aar/*")

@@ -1,0 +1,25 @@
+from view.doctor import doctor_text
+
+
+def attempt(name, sandbox="shell", blocked=True, control=True):
+    return {"name": name, "sandbox": sandbox, "blocked": blocked, "control": control, "detail": "EPERM\x1b[2J"}
+
+
+def facts(*attempts, isolation="bubblewrap"):
+    return {"isolation": isolation, "attempts": list(attempts), "gpus": [], "slots": 1}
+
+
+def test_an_escape_is_loud_and_names_its_sandbox():
+    text = doctor_text(facts(attempt("read a label"), attempt("read a label", "method", blocked=False)))
+    assert "ESCAPED" in text
+    assert "NOT BLOCKED: read a label in the method sandbox: EPERM" in text
+    assert "1 of 2 attempts blocked" in text and "\x1b" not in text
+
+
+def test_an_attempt_that_fails_outside_too_proves_nothing():
+    text = doctor_text(facts(attempt("open a vsock", control=False)))
+    assert "blocked?" in text and "not proven: open a vsock" in text and "0 of them succeed outside" in text
+
+
+def test_without_walls_the_stamp_comes_first():
+    assert doctor_text(facts(isolation="none")).startswith("ISOLATION: NONE")
