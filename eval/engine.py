@@ -18,7 +18,7 @@ import numpy as np
 from eval.prepared import Prepared
 from eval.slots import Slot
 from eval.warm import WarmPool, WarmSandbox, method_box
-from eval.wire import WireError, pack
+from eval.wire import HungUp, WireError, pack
 from sandbox.box import FLOOD, Limits
 
 BATCH = 64
@@ -110,21 +110,31 @@ class Engine:
                 send()
             header, arrays, descriptors = sandbox.channel.receive()
         except WireError as error:
-            result = sandbox.handle.wait(10)
-            if result.ended == "output":
-                raise Failed("crashed", f"{doing}: printed more than {OUTPUT_BYTES * FLOOD // 1_000_000} MB") from None
-            if result.ended == "timeout":
-                raise Failed("timeout", f"{doing}: stopped after the limit of {seconds:.0f} s") from None
-            if result.ended == "memory":
-                raise Failed("crashed", f"{doing}: used more than {self.task.memory_mib} MiB of memory") from None
-            if result.ended is not None:
-                raise Failed("crashed", f"{doing}: went over its limit of {result.ended}") from None
-            if str(error).startswith("the other side hung up"):
-                raise Failed("crashed", f"{doing}: the process ended without an answer") from None
-            raise Failed("rejected", f"{doing}: {error}") from None
+            raise Failed(*self._why(sandbox, doing, seconds, isinstance(error, HungUp))) from None
         for descriptor in descriptors:
             os.close(descriptor)
         return header, arrays
+
+    def _why(self, sandbox: WarmSandbox, doing: str, seconds: float, hung_up: bool) -> tuple[str, str]:
+        """Status and words for a sandbox that gave no answer, or a wrong one."""
+        try:
+            ended = sandbox.handle.wait(1.0 if hung_up else 0.0).ended
+        except TimeoutError:  # it lives on, without its socket or with something to say that nobody expects
+            ended = None
+        limits = {
+            "output": f"printed more than {OUTPUT_BYTES * FLOOD // 1_000_000} MB",
+            "memory": f"used more than {self.task.memory_mib} MiB of memory",
+            "processes": f"started more than {self.limits.processes} processes",
+            "disk": f"wrote more than {self.limits.disk_mib} MiB of files",
+        }
+        if ended == "timeout":
+            return "timeout", f"{doing}: stopped after the limit of {seconds:.0f} s"
+        if ended in limits:
+            return "crashed", f"{doing}: {limits[ended]}"
+        if hung_up:
+            return "crashed", f"{doing}: the process ended without an answer"
+        # Not what exactly arrived: even a size could carry test texts.
+        return "rejected", f"{doing}: what came back is no message of the expected kind and size"
 
     def _fit(self, sandbox: WarmSandbox, source: str, name: str, draws: list[int], outcome: Outcome) -> None:
         seconds = self.task.fit_seconds

@@ -24,7 +24,11 @@ SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SE
 
 
 class WireError(Exception):
-    """The other side sent something that is not a message, or hung up."""
+    """The other side sent something that is not a message."""
+
+
+class HungUp(WireError):
+    """The other side is gone."""
 
 
 def _frame(header: dict, arrays: dict[str, np.ndarray]) -> tuple[bytes, list[np.ndarray]]:
@@ -87,7 +91,7 @@ class Channel:
         self.limit = limit
 
     def send(self, header: dict, arrays: dict[str, np.ndarray] | None = None, descriptors: tuple[int, ...] = ()) -> None:
-        """Raises WireError where the other side has hung up."""
+        """Raises HungUp where the other side is gone."""
         head, bodies = _frame(header, arrays or {})
         try:
             if descriptors:
@@ -97,16 +101,16 @@ class Channel:
             for body in bodies:
                 self.socket.sendall(body.data if body.size else b"")
         except OSError as error:
-            raise WireError(f"the other side hung up ({error.strerror})") from None
+            raise HungUp(error.strerror) from None
 
     def receive(self) -> tuple[dict, dict[str, np.ndarray], list[int]]:
-        """The next message: header, arrays, descriptors. Raises WireError where it is malformed or the end of file."""
+        """The next message: header, arrays, descriptors. Raises WireError where it is malformed, HungUp at the end of file."""
         try:
             first, descriptors, _, _ = socket.recv_fds(self.socket, 1, 64, socket.MSG_CMSG_CLOEXEC)
         except OSError as error:
-            raise WireError(f"the other side hung up ({error.strerror})") from None
+            raise HungUp(error.strerror) from None
         if not first:
-            raise WireError("the other side hung up")
+            raise HungUp("end of file")
         (length,) = struct.unpack("<I", first + self._exactly(3))
         if length > min(MAX_HEADER, self.limit):
             raise WireError(f"a header of {length} bytes")
@@ -123,8 +127,8 @@ class Channel:
             try:
                 count = self.socket.recv_into(view)
             except OSError as error:
-                raise WireError(f"the other side hung up ({error.strerror})") from None
+                raise HungUp(error.strerror) from None
             if not count:
-                raise WireError("the other side hung up in the middle of a message")
+                raise HungUp("end of file within a message")
             view = view[count:]
         return data

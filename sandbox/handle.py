@@ -136,7 +136,9 @@ class Handle:
         left = 3600.0 if parked else self._begun + limits.seconds - time.monotonic()
         try:
             tree = watchdog.tree(self.first, most=2 * limits.processes)
-            held = watchdog.memory(tree, limits.memory_mib * MIB) + watchdog.tmpfs_bytes(self.first)
+            held = watchdog.memory(tree, limits.memory_mib * MIB)
+            if self._mark is None:  # else /tmp is the machine's
+                held += watchdog.tmpfs_bytes(self.first)
             self._blind = 0
         except OSError:
             tree, held = [], 0

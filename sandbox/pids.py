@@ -45,7 +45,7 @@ def release(group: Path | None) -> None:
 
 
 def _new_group(first: int, processes: int) -> Path | None:
-    parent = _parent()
+    parent = cgroup_parent()
     if parent is None:
         return None
     group = parent / f"aar-{os.getpid()}-{first}"
@@ -60,7 +60,7 @@ def _new_group(first: int, processes: int) -> Path | None:
 
 
 @functools.lru_cache(maxsize=None)
-def _parent() -> Path | None:
+def cgroup_parent() -> Path | None:
     """The folder in which cgroups with the pids controller can be made; None if there is none."""
     for line in Path("/proc/self/mounts").read_text().splitlines():
         _, place, kind, options, *_ = line.split()

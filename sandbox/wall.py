@@ -13,6 +13,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from state.errors import UserError
+
 if TYPE_CHECKING:
     from sandbox.box import Box
 
@@ -66,6 +68,21 @@ def python_links() -> list[tuple[str, str]]:
     return links
 
 
+def _refuse_private(folder: str) -> None:
+    """UserError if a folder of the interpreter holds more than the interpreter: it would all be readable inside."""
+    found = next((name for name in (".git", ".aar") if os.path.lexists(f"{folder}/{name}")), None)
+    if _aar_home_path().is_relative_to(folder):
+        found = f"AAR_HOME ({_aar_home_path()})"
+    if found:
+        raise UserError(f"the Python environment {folder} contains {found}, which no sandbox may see: "
+                        "make the environment in a folder of its own (`python -m venv .venv`)")
+
+
+def _aar_home_path() -> Path:
+    """Where AAR_HOME is, whether or not it exists."""
+    return Path(os.environ.get("AAR_HOME") or Path.home() / ".cache" / "aar").expanduser().resolve()
+
+
 def flags(box: Box) -> list[str]:
     """The arguments of bwrap for `box`, without the descriptors and the command. Order matters."""
     tmp_mib = max(16, min(box.limits.disk_mib, box.limits.memory_mib // 2))
@@ -90,6 +107,7 @@ def flags(box: Box) -> list[str]:
     out += ["--size", str(shm_mib << 20), "--tmpfs", "/dev/shm", "--remount-ro", "/dev",
             "--size", str(tmp_mib << 20), "--tmpfs", "/tmp", "--symlink", "/tmp", "/var/tmp"]
     for folder in python_folders():  # after /tmp: the project may live there
+        _refuse_private(folder)
         out += ["--ro-bind", folder, folder]
     for link, says in python_links():
         out += ["--symlink", says, link]

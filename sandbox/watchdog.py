@@ -166,30 +166,40 @@ class Patrol:
         with self._changed:
             self._due[look] = time.monotonic() + in_seconds
             if self._thread is None:
-                self._thread = threading.Thread(target=self._walk, name=self._name, daemon=True)
-                self._thread.start()
+                self._start()
             self._changed.notify()
+
+    def _start(self) -> None:
+        self._thread = threading.Thread(target=self._walk, name=self._name, daemon=True)
+        self._thread.start()
 
     def drop(self, look: Callable[[], float | None]) -> None:
         with self._changed:
             self._due.pop(look, None)
 
     def _walk(self) -> None:
-        while True:
-            with self._changed:
-                now = time.monotonic()
-                due = [look for look, when in self._due.items() if when <= now]
-                if not due:
-                    self._changed.wait(min(self._due.values()) - now if self._due else None)
-                    continue
+        try:
+            while True:
+                self._round()
+        except BaseException:
+            self._start()  # one look failed, which is printed: the others are still watched, and it is tried again
+            raise
+
+    def _round(self) -> None:
+        with self._changed:
+            now = time.monotonic()
+            due = [look for look, when in self._due.items() if when <= now]
+            if not due:
+                self._changed.wait(min(self._due.values()) - now if self._due else None)
             for look in due:
-                again = look()
-                with self._changed:
-                    if look in self._due:
-                        if again is None:
-                            del self._due[look]
-                        else:
-                            self._due[look] = time.monotonic() + again
+                self._due[look] = now + 1.0  # should it fail
+        for look in due:
+            again = look()
+            with self._changed:
+                if again is None:
+                    self._due.pop(look, None)
+                elif look in self._due:
+                    self._due[look] = time.monotonic() + again
 
 
 def exited(pidfd: int, timeout_seconds: float | None) -> bool:

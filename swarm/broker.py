@@ -6,6 +6,7 @@ line, the answer one JSON line; `aar job` streams output lines before its answer
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
@@ -108,16 +109,23 @@ class Door:
             threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, connection: socket.socket) -> None:
-        try:
-            with connection:
-                connection.settimeout(30)
-                _say(connection, self._answer(connection))
-        except OSError:
-            pass  # whoever asked is gone
-        finally:
-            self._slots.release()
+        with connection:
+            try:
+                answer = self._answer(connection)
+            except (ConnectionError, TimeoutError, InterruptedError):
+                answer = None  # whoever asked is gone, or the run stops
+            except Exception as error:
+                # One bad request must not end the agent's door; what went wrong is shown in `status`.
+                self.desk.problem(f"a request of {self.agent} failed: {type(error).__name__}: {error}")
+                answer = {"error": f"the run could not do this ({type(error).__name__}); it is noted in its status"}
+            finally:
+                self._slots.release()
+            if answer is not None:
+                with contextlib.suppress(OSError):
+                    _say(connection, answer)
 
     def _answer(self, connection: socket.socket) -> dict:
+        connection.settimeout(30)
         line = b""
         while not line.endswith(b"\n"):
             chunk = connection.recv(65536)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import tempfile
 import unicodedata
 from pathlib import Path
 
@@ -65,18 +66,20 @@ def write_post(
     text += (figures(verdict) + "\n\n" if verdict else "") + body + "\n"
     slug = re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")[:48].strip("-") or "post"
     stem = f"{re.sub('[-:]', '', time)}-{author}-{slug}"
-    for number in range(1, 1000):
-        name = f"{stem}.md" if number == 1 else f"{stem}-{number}.md"
-        temporary = forum / f".{name}.{os.getpid()}.tmp"
-        try:
-            with open(temporary, "x", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            os.link(temporary, forum / name)  # unlike a rename, never replaces a post that is there
-            return name
-        except FileExistsError:
-            continue
-        finally:
-            temporary.unlink(missing_ok=True)
+    descriptor, temporary = tempfile.mkstemp(dir=forum, prefix=".post-")
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(descriptor)
+        os.chmod(temporary, 0o644)
+        for number in range(1, 1000):
+            name = f"{stem}.md" if number == 1 else f"{stem}-{number}.md"
+            try:
+                os.link(temporary, forum / name)  # unlike a rename, never replaces a post that is there
+                return name
+            except FileExistsError:
+                continue
+    finally:
+        os.unlink(temporary)
     raise UserError("too many posts of one title in one second: wait a moment")

@@ -1,20 +1,71 @@
-"""Shared by all tests: the prepared task `smoke`."""
-from __future__ import annotations
+"""What tests share: a home of their own, no keys, the tiny prepared task `smoke`, and a checkout to run swarms in."""
 
 import os
+import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 os.environ.setdefault("AAR_HOME", str(ROOT / ".aar-home"))
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # workers of pytest must not fight over the cores
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+for name in list(os.environ):
+    if re.match(r"(ANTHROPIC|CLAUDE)_", name) or re.search(r"_(API_KEY|AUTH_TOKEN|ACCESS_TOKEN)$", name):
+        del os.environ[name]
 
 
 @pytest.fixture(scope="session")
 def smoke():
-    """`eval.prepared.Prepared` of the tiny task; prepared at first use (half a minute), once for all workers."""
+    """The prepared task `smoke`, built under AAR_HOME where it is not there yet."""
     from eval.prepare import prepare
     from eval.prepared import open_prepared
+
     prepare("smoke", quiet=True)
     return open_prepared("smoke")
+
+
+class Checkout:
+    """A clean checkout of this project in a repository of its own, with the environment of this one."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        listed = subprocess.check_output(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT)
+        for name in filter(None, listed.decode().split("\0")):
+            if (ROOT / name).is_file():
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(ROOT / name, folder / name)
+        (folder / ".venv").symlink_to(Path(sys.prefix))
+        self.git("init", "--quiet", "--initial-branch", "main")
+        self.git("config", "user.name", "A Person")
+        self.git("config", "user.email", "person@example.org")
+        (folder / ".git" / "info" / "exclude").write_text(".venv\n")
+        self.git("add", "-A")
+        self.git("commit", "--quiet", "-m", "start")
+
+    def git(self, *arguments: str) -> str:
+        return subprocess.check_output(["git", *arguments], cwd=self.folder, text=True, stderr=subprocess.STDOUT)
+
+    def start(self, *arguments: str, **options) -> subprocess.Popen:
+        """`python aar.py ...` as a process, its output piped."""
+        settings = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, **options}
+        return subprocess.Popen([sys.executable, "aar.py", *arguments], cwd=self.folder, **settings)
+
+    def aar(self, *arguments: str, seconds: float = 240.0) -> tuple[int, str]:
+        """Exit code and output of `python aar.py ...`."""
+        process = self.start(*arguments)
+        output, _ = process.communicate(timeout=seconds)
+        return process.returncode, output
+
+
+@pytest.fixture
+def checkout(tmp_path) -> Checkout:
+    (tmp_path / "checkout").mkdir()
+    return Checkout(tmp_path / "checkout")
+
+
+@pytest.fixture(scope="module")
+def module_checkout(tmp_path_factory) -> Checkout:
+    return Checkout(tmp_path_factory.mktemp("checkout"))

@@ -97,11 +97,12 @@ class Evolution:
         return self.plan(recipe, "cross", [one, other], f"a cross of {one.submission} and {other.submission}")
 
     def drop(self, parent: Found) -> Plan | None:
-        """The parent less one of its parts, to see what that was worth; None when all were dropped before."""
+        """The parent less one of its parts, to see what that was worth; None when all such were tried before."""
         lesser = ablations(parent.recipe)
         self.rng.shuffle(lesser)
+        outlines = {recipe.outline for recipe in self.seen}
         for recipe, name in lesser:
-            if recipe not in self.seen:
+            if recipe not in self.seen and (recipe.outline not in outlines or name.startswith("the cut")):
                 return self.plan(recipe, "drop", [parent], f"without {name}")
         return None
 

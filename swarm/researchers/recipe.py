@@ -56,6 +56,11 @@ class Recipe:
         start = [self.start] if self.start == "teacher_chances" else []
         return (*start, *(step.block for step in self.steps), *head, *second, *view, f"cut {self.cut}")
 
+    @property
+    def outline(self) -> "Recipe":
+        """The recipe but for its head's l2 and cut: what two of the same outline show is nearly the same."""
+        return replace(self, l2=0.0, cut="half")
+
     def to_json(self) -> dict[str, Any]:
         steps = [{"block": step.block, **step.values} for step in self.steps]
         return {"start": self.start, "steps": steps, "view": self.view, "components": self.components, "l2": self.l2,

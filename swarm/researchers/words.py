@@ -64,16 +64,16 @@ def post_about(plan: Plan, verdict: dict[str, Any], parent: Found | None, is_bes
 
 
 def _ablation(plan: Plan, verdict: dict[str, Any], parent: Found) -> Post:
+    words, left = verdict.get("against_parent"), f"What was left: {describe(plan.recipe)}."
+    tried = f"I took {parent.submission} (PGR {number(parent.pgr)} on all draws) and left out one part: {plan.why}."
+    if verdict.get("rung") != "full":  # figures of one draw do not compare with those of all
+        found = f"On the quick rung's draw that was {words or 'not enough to go on'}"
+        body = f"{tried} {found}{', compared with the parent on the same draw' if words else ''}; it went no further.\n\n{left}"
+        return Post("insight", f"{parent.submission} {plan.why}: {words or 'rejected early'}".replace("`", ""), body, verdict["submission"])
     worth = (parent.pgr or 0) - verdict["pgr"]
-    words = verdict.get("against_parent")
-    if verdict.get("draws", 0) < 2:
-        caution = "It was seen on the quick rung's one draw only, so the size is rough."
-    else:
-        caution = f"The paired comparison says: {words}." if words else "Both were seen on the same draws."
-    follows = "I keep the simpler one." if worth <= 0.005 else "It stays in." if worth > 0.03 else "It hardly matters."
-    body = (f"I took {parent.submission} (PGR {number(parent.pgr)}) and left out one part: {plan.why}. What is left gets PGR "
-            f"{number(verdict['pgr'])}, so that part was worth {worth:+.2f}. {caution} {follows}\n\nWhat was left: "
-            f"{describe(plan.recipe)}.")
+    follows = "I keep the simpler one." if worth <= 0.005 else "It stays in." if words == "worse" else "It hardly matters."
+    body = (f"{tried} What is left gets PGR {number(verdict['pgr'])} on the same draws, so that part was worth {worth:+.2f} (the paired "
+            f"comparison says: {words or 'nothing'}). {follows}\n\n{left}")
     return Post("insight", f"{parent.submission} {plan.why}: {-worth:+.2f}".replace("`", ""), body, verdict["submission"])
 
 

@@ -36,7 +36,7 @@ def test_all_ways_of_training_learn_the_concept(draw):
     w2s, truth = draw
     assert accuracy(w2s.student().fit(w2s.texts, truth), w2s, truth) > 0.93
     assert accuracy(w2s.student().fit(w2s.texts, truth, epochs=5), w2s, truth) > 0.93
-    assert accuracy(w2s.student(hidden=8).fit(w2s.texts, truth, epochs=10, l2=0.0), w2s, truth) > 0.93
+    assert accuracy(w2s.student(hidden=64).fit(w2s.texts, truth, epochs=10, l2=0.0), w2s, truth) > 0.93
     assert accuracy(w2s.student(view=["last:1", "last:2"], components=5).fit(w2s.texts, truth), w2s, truth) > 0.9
 
 

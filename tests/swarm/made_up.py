@@ -16,10 +16,10 @@ class World:
         rng = np.random.default_rng(seed)
         self.labels = rng.integers(0, 2, POOL + TEST)
         sign = 2 * self.labels - 1
-        scale = np.arange(1, 25) ** -0.5
+        scale = np.arange(1, 61) ** -0.5
         self.features = {}
         for view in VIEWS:
-            x = rng.standard_normal((POOL + TEST, 24)) * scale
+            x = rng.standard_normal((POOL + TEST, 60)) * scale
             x[:, 2] += 0.9 * sign * scale[2]
             x[:, 5] += 0.6 * sign * scale[5]
             self.features[view] = x.astype(np.float16)

@@ -1,0 +1,159 @@
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from eval.draws import make_draw
+from eval.prepare import prepare, summary
+from eval.prepared import PARTS, build_key, open_prepared
+from eval.task import load_task
+from state.errors import UserError
+from state.paths import aar_home
+
+ROOT = Path(__file__).parents[2]
+
+
+def numbers(smoke):
+    return [*smoke.search_draws, *smoke.sealed_draws, "open"]
+
+
+def test_labels_and_test_texts_are_in_no_file_that_agents_may_read(smoke):
+    shown = "".join(path.read_text() for path in smoke.folder.open.rglob("*") if path.suffix in (".md", ".json", ".jsonl"))
+    for name in PARTS:
+        for text in smoke.parts[name].texts:
+            assert json.dumps(text, ensure_ascii=False)[1:-1] not in shown
+    assert all(set(json.loads(line)) == {"text", "fields"} for line in (smoke.folder.kit / "items.jsonl").read_text().splitlines())
+    files = {path.name for path in smoke.folder.kit.iterdir()}
+    assert files == {"items.jsonl", "groups.npy", "teachers.npy", "kit.json", "mean-4.npy", "mean-6.npy"}
+
+
+def test_what_is_private_is_closed_to_everybody_else(smoke):
+    assert smoke.folder.private.stat().st_mode & 0o777 == 0o700
+    for path in smoke.folder.private.rglob("*"):
+        assert path.stat().st_mode & 0o077 == 0, path
+
+
+def test_pool_labelled_and_test_items_are_strangers_to_each_other(smoke):
+    tests = {text for name in PARTS for text in smoke.parts[name].texts}
+    assert not tests & set(smoke.region.texts)
+    for number in numbers(smoke):
+        with np.load(smoke.folder.draw(number)) as stored:
+            labelled, pool = set(stored["labelled"]), set(stored["pool"])
+        assert len(labelled) == smoke.task.labelled and len(pool) == smoke.task.pool and not labelled & pool
+
+
+def test_a_draw_follows_from_the_secret_and_its_number_alone(smoke):
+    secret = smoke.folder.secret.read_bytes()
+    again = make_draw(smoke, secret, 2)
+    with np.load(smoke.folder.draw(2)) as stored:
+        assert all(np.array_equal(stored[name], again[name]) for name in again)
+    assert not np.array_equal(make_draw(smoke, bytes(32), 2)["pool"], again["pool"])
+    assert not np.array_equal(make_draw(smoke, secret, 1)["pool"], again["pool"])
+
+
+def test_the_teacher_calls_as_much_of_the_pool_positive_as_of_its_labelled_items(smoke):
+    for number in numbers(smoke):
+        with np.load(smoke.folder.draw(number)) as stored:
+            rate = smoke.region.labels[stored["labelled"]].mean()
+        assert abs((smoke.draw(number).weak[:, 1] > 0.5).mean() - rate) < 0.02
+
+
+def test_a_draw_has_what_the_evaluator_needs(smoke):
+    draw = smoke.draw(1)
+    n = smoke.task.pool
+    assert draw.phase == "search" and smoke.draw(smoke.sealed_draws[0]).phase == "sealed"
+    assert len(draw.texts) == len(draw.fields) == len(draw.groups) == len(draw.labels) == n
+    assert draw.teachers.shape == (1, n, 2) and draw.teachers.dtype == np.float32
+    assert list(draw.features) == list(smoke.task.views)
+    row = smoke.region.texts.index(draw.texts[5])
+    assert all(np.array_equal(draw.features[view][5], smoke.region.features[view][row]) for view in draw.features)
+    assert draw.labels[5] == smoke.region.labels[row]
+    with pytest.raises(ValueError, match="draw 99"):
+        smoke.draw(99)
+
+
+def test_anchors_have_the_shape_and_the_order_that_scores_are_taken_against(smoke):
+    seeds = smoke.task.student_seeds
+    for phase, part, draws in (("search", "public", smoke.search_draws), ("sealed", "sealed", smoke.sealed_draws)):
+        items, found = len(smoke.parts[part].texts), smoke.anchors(phase, draws)
+        assert found.weak.shape == (len(draws), items) and found.weak.dtype == bool
+        assert found.ceiling.shape == found.tuned_naive.shape == (seeds, len(draws), items)
+        backwards = smoke.anchors(phase, draws[::-1])
+        assert np.array_equal(backwards.ceiling, found.ceiling[:, ::-1])
+        assert found.ceiling.mean() > found.weak.mean() + 0.03
+    with pytest.raises(ValueError, match="the search draws"):
+        smoke.anchors("search", smoke.sealed_draws)
+
+
+def test_an_unprepared_task_is_refused_with_the_command_to_say(tmp_path, monkeypatch):
+    monkeypatch.setenv("AAR_HOME", str(tmp_path))
+    with pytest.raises(UserError, match="task smoke is not prepared .*python aar.py prepare smoke"):
+        open_prepared("smoke")
+
+
+def test_a_task_that_was_defined_otherwise_is_not_taken_for_prepared():
+    task = load_task("smoke")
+    assert build_key(task.model_copy(update={"pool": task.pool + 1})) != build_key(task)
+    assert build_key(task.model_copy(update={"description": "Other words."})) == build_key(task)
+
+
+def test_preparing_again_changes_nothing(smoke):
+    before = {path: path.stat().st_mtime_ns for path in smoke.folder.root.rglob("*")}
+    prepare("smoke", quiet=True)
+    assert before == {path: path.stat().st_mtime_ns for path in smoke.folder.root.rglob("*")}
+    assert "weak 0." in summary(smoke) and "\n" not in summary(smoke)
+
+
+def test_opening_a_prepared_task_imports_no_heavy_library(smoke):
+    code = ("import sys; from eval.prepared import open_prepared; p = open_prepared('smoke'); p.draw(0); p.anchors('search', [0]);"
+            "print([name for name in ('torch', 'transformers', 'sklearn', 'scipy') if name in sys.modules])")
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.fixture
+def other_home(smoke, tmp_path):
+    """An AAR_HOME with the models and packages of the first one and nothing prepared."""
+    (tmp_path / "packages").mkdir(mode=0o700)
+    for file in (aar_home() / "packages").iterdir():
+        if not file.name.startswith("."):
+            os.link(file, tmp_path / "packages" / file.name) if file.stat().st_dev == tmp_path.stat().st_dev \
+                else shutil.copy(file, tmp_path / "packages")
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "minilm-l6").symlink_to(aar_home() / "models" / "minilm-l6")
+    return tmp_path
+
+
+def test_a_killed_preparation_goes_on_and_a_second_one_waits_for_it(other_home):
+    command = [sys.executable, "-c", "from eval.prepare import prepare; prepare('smoke')"]
+    options = {"cwd": ROOT, "env": {**os.environ, "AAR_HOME": str(other_home)}, "stderr": subprocess.PIPE, "text": True}
+    private = other_home / "tasks" / "smoke" / "private"
+    first = subprocess.Popen(command, **options)
+    deadline = time.monotonic() + 150
+    while not list(private.glob("chunks/chunk-*.npy")) and not (private / "region").exists():
+        assert first.poll() is None and time.monotonic() < deadline
+        time.sleep(0.1)
+    os.kill(first.pid, signal.SIGKILL)
+    first.communicate()
+    secret = (private / "secret").read_bytes()
+    done = {path: path.stat().st_ino for path in private.glob("chunks/chunk-*.npy")}
+
+    second, third = subprocess.Popen(command, **options), None
+    while (kept := (private / "chunks").exists()) and len(list(private.glob("chunks/chunk-*.npy"))) <= len(done):
+        assert second.poll() is None and time.monotonic() < deadline
+        time.sleep(0.05)
+    third = subprocess.Popen(command, **options)
+    if kept:
+        assert all(path.stat().st_ino == inode for path, inode in done.items() if path.exists())
+    said = [process.communicate(timeout=200)[1] for process in (second, third)]
+    assert second.returncode == third.returncode == 0, said
+    assert all("task smoke is prepared" in text for text in said)
+    assert (private / "secret").read_bytes() == secret
+    assert not (private / "chunks").exists() and (private / "prepared.json").exists()

@@ -1,0 +1,303 @@
+"""An agent's door and walls, from the inside: commands run in a real agent sandbox against a real broker and evaluator."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+import swarm.create
+from state.ledger import Ledger
+from swarm.board import Board
+from swarm.boxes import agent_box
+from swarm.broker import Door
+from swarm.create import Options, create_run
+from swarm.desk import Desk
+from swarm.hands import Hands
+from swarm.run import load_config, open_repo
+from eval.client import Slots, make_slots
+
+NAIVE = '''"""Naive."""
+FAMILY = "naive"
+
+
+def fit(w2s):
+    labels = (w2s.weak[:, 1] > 0.5).astype(float)
+    return w2s.student().fit(w2s.texts, labels, l2={l2})
+'''
+
+
+class Run:
+    """A run with its broker and evaluator, whose agents' hands the tests move."""
+
+    def __init__(self, checkout):
+        self.checkout = checkout
+        swarm.create.PROJECT, before = checkout.folder, swarm.create.PROJECT
+        try:
+            self.paths = create_run(Options(agents=2, task="smoke", run="door", seconds=3600))
+        finally:
+            swarm.create.PROJECT = before
+        self.config = load_config(self.paths)
+        self.repo = open_repo(self.paths, self.config)
+        self.desk = Desk(self.paths, self.config, self.repo, Board(self.paths, self.repo), Slots(make_slots()))
+        self.doors = [Door(self.desk, name, self.paths.door(name)) for name in ("agent-1", "agent-2")]
+        self.desk.start()
+
+    def box(self, agent="agent-1", kind="shell"):
+        return agent_box(self.paths, agent, "smoke", "bubblewrap", kind)
+
+    def sh(self, command, stdin="", agent="agent-1", kind="shell"):
+        return Hands(self.box(agent, kind)).sh(command, stdin, seconds=100)
+
+    def submit(self, source, name="methods/x.py", agent="agent-1", options="--wait --json"):
+        """Write and submit one method as an agent would; the verdict."""
+        outcome = self.sh(f"cat > {name} && aar submit {name} {options}", source, agent)
+        assert outcome.code == 0, outcome.output
+        return json.loads(outcome.output)
+
+    def close(self):
+        self.desk.close()
+        for door in self.doors:
+            door.close()
+
+
+@pytest.fixture(scope="module")
+def run(smoke, module_checkout):
+    run = Run(module_checkout)
+    yield run
+    run.close()
+
+
+def test_a_submission_is_scored_and_bound_to_its_commit(run):
+    verdict = run.submit(NAIVE.format(l2=0.3))
+    assert verdict["status"] == "scored" and verdict["pgr"] is not None
+    assert "l2=0.3" in run.sh(f"git show {verdict['commit']}:methods/x.py").output
+    assert "accuracy" not in json.dumps(verdict)
+
+
+def test_the_same_code_never_gets_a_second_draw(run):
+    first = run.submit(NAIVE.format(l2=0.4), "methods/one.py")
+    renamed = NAIVE.format(l2=0.4).replace("labels", "answers").replace("Naive.", "Something new.").replace('"naive"', '"other"')
+    again = run.submit("# a comment\n" + renamed, "methods/two.py", agent="agent-2")
+    other = run.submit(NAIVE.format(l2=0.5), "methods/three.py")
+    assert again["same_as"] == first["submission"] and again["pgr"] == first["pgr"]
+    assert other["same_as"] is None
+    folder = run.paths.evaluator / "predictions"
+    assert (folder / f"{first['submission']}.npy").exists() and not (folder / f"{again['submission']}.npy").exists()
+
+
+def test_the_same_code_sent_at_the_same_time_is_scored_once(run):
+    source = NAIVE.format(l2=0.6)
+    with ThreadPoolExecutor(2) as pool:
+        verdicts = list(pool.map(lambda agent: run.submit(source, "methods/same.py", agent), ("agent-1", "agent-2")))
+    assert sorted(v["same_as"] is None for v in verdicts) == [False, True]
+    assert verdicts[0]["pgr"] == verdicts[1]["pgr"]
+
+
+def test_asking_again_for_the_same_commit_gives_the_same_submission(run):
+    first = run.submit(NAIVE.format(l2=0.7), "methods/again.py", options="--json")
+    second = run.submit(NAIVE.format(l2=0.7), "methods/again.py", options="--json")
+    assert (first["submission"], first["commit"]) == (second["submission"], second["commit"])
+    assert run.sh(f"aar wait {first['submission']}").code == 0
+
+
+def test_a_crash_comes_back_with_the_methods_own_traceback(run):
+    verdict = run.submit('"""Bad."""\n\n\ndef fit(w2s):\n    return w2s.texts[10**9]\n', "methods/bad.py")
+    assert verdict["status"] == "crashed" and "line 5" in verdict["error"] and "IndexError" in verdict["error"]
+    assert str(run.paths.root) not in verdict["error"]
+
+
+def test_bad_requests_get_one_clear_line_and_exit_code_2(run):
+    for command, words in {
+        "aar submit methods/none.py": "not in your worktree",
+        "aar submit ../../etc/passwd": "not a method file",
+        "aar wait s9999": "no submission",
+        "aar post --type result --title won < /dev/null": "must name a submission",
+        "aar post --type result --title won --submission s9999 < /dev/null": "no verdict",
+        "aar commit --inspired-by nobody": "neither a full commit id",
+        "aar post --type insight --title x --replies-to ../../run.toml < /dev/null": "no post",
+    }.items():
+        outcome = run.sh(command)
+        assert outcome.code == 2 and words in outcome.output and len(outcome.output.strip().splitlines()) == 1, (command, outcome)
+
+
+def test_figures_that_an_agent_types_do_not_become_the_figures_of_a_result(run):
+    verdict = run.submit(NAIVE.format(l2=0.8), "methods/claim.py")
+    name = run.sh(f"aar post --type result --title Best --submission {verdict['submission']}", "PGR 0.99, believe me").output.split()[1]
+    first = run.sh(f"cat $AAR_FORUM/{name}").output.split("---")[2].strip().splitlines()[0]
+    assert f"PGR {verdict['pgr']:.2f}" in first and "0.99" not in first
+
+
+def test_two_agents_that_post_at_once_both_land(run):
+    before = set(os.listdir(run.paths.forum))
+    with ThreadPoolExecutor(8) as pool:
+        posts = list(pool.map(lambda i: run.sh("aar post --type insight --title Same", "x", f"agent-{i % 2 + 1}").output.split()[1], range(8)))
+    assert len(set(posts)) == 8 and set(posts) == set(os.listdir(run.paths.forum)) - before
+    authors = {run.paths.forum.joinpath(name).read_text().splitlines()[1] for name in posts}
+    assert authors == {"agent: agent-1", "agent: agent-2"}
+    run.desk.board.commit("test")
+    committed = run.repo.files("board")
+    assert all(f"forum/{name}" in committed for name in posts)
+
+
+def test_who_speaks_is_told_by_the_socket_not_by_the_request(run):
+    forged = '{"do": "post", "agent": "agent-2", "type": "insight", "title": "forged", "body": ""}'
+    talk = (
+        "import os, socket; s = socket.socket(socket.AF_UNIX); s.connect(os.environ['AAR_DOOR']);"
+        f" s.sendall({forged!r}.encode() + b'\\n'); print(s.recv(1000).decode())"
+    )
+    assert "Extra inputs are not permitted" in run.sh("python -", talk).output
+    assert not [name for name in os.listdir(run.paths.forum) if "forged" in name]
+
+
+# -- the walls --------------------------------------------------------------------------------------------------------------
+
+
+def test_an_agent_can_write_its_worktree_and_nothing_else(run):
+    inside = {
+        "touch /aar/worktree/methods/mine.py": True,  # the control: writing works where it may
+        "touch /tmp/mine": True,
+        "touch /aar/forum/forged.md": False,
+        "touch /aar/repo.git/forged": False,
+        "git update-ref refs/heads/aar/door/agent-2 HEAD~0 && git update-ref refs/heads/forged HEAD": False,
+        "git commit --allow-empty -m forged": False,
+        "echo gitdir: /tmp > /aar/worktree/.git": False,
+        "rm -f /aar/worktree/.git": False,
+        "mv /aar/worktree/.git /aar/worktree/x": False,
+        "touch /aar/task/forged": False,
+        "touch /aar/bin/aar": False,
+        "touch /aar/door.sock && rm /aar/door.sock": False,
+        f"touch {run.paths.worktree('agent-2')}/forged": False,
+        f"touch {run.paths.board}/forged": False,
+        f"touch {run.checkout.folder}/.git/forged": False,
+        f"touch {run.paths.ledger}.forged": False,
+    }
+    for command, works in inside.items():
+        assert (run.sh(command).code == 0) is works, command
+    for path in (run.paths.worktree("agent-2"), run.paths.board, run.checkout.folder / ".git", run.paths.forum, run.paths.repo):
+        assert not list(path.glob("**/forged*"))
+
+
+@pytest.mark.parametrize("kind", ["shell", "job"])
+def test_labels_test_texts_and_secrets_are_in_no_file_and_no_environment_that_a_sandbox_can_read(run, smoke, kind):
+    """Everything readable inside is searched for a test text, the two secrets and the test labels; outside they are found."""
+    part = smoke.parts["sealed"]
+    text = max(part.texts, key=len)
+    needles = [text[5:45].encode(), smoke.folder.secret.read_bytes(), (run.paths.evaluator / "secret").read_bytes(), part.labels.tobytes()]
+    script = f"""
+import os, sys
+needles = [bytes(255 - b for b in bytes.fromhex(h)) for h in {[bytes(255 - b for b in n).hex() for n in needles]!r}]
+roots = sys.argv[1:]
+found = set()
+skip = ('/proc/', '/sys/', '/usr/', sys.prefix, sys.base_prefix)
+for root in roots:
+    for folder, _, names in os.walk(root):
+        if (folder + '/').startswith(skip) and root == '/':
+            continue
+        for name in names:
+            path = os.path.join(folder, name)
+            try:
+                if not os.path.isfile(path) or os.path.getsize(path) > 60_000_000: continue
+                data = open(path, 'rb').read()
+            except OSError:
+                continue
+            found |= {{i for i, n in enumerate(needles) if n in data}}
+for pid in os.listdir('/proc'):
+    try:
+        data = open('/proc/%s/environ' % pid, 'rb').read()
+        found |= {{i for i, n in enumerate(needles) if n in data or n.hex().encode() in data}}
+    except OSError:
+        pass
+print('found', sorted(found))
+"""
+    assert "found []" in run.sh("python - /", script, kind=kind).output
+    outside = subprocess.run(
+        [sys.executable, "-", str(smoke.folder.private), str(run.paths.evaluator)], input=script, capture_output=True, text=True
+    )
+    assert "found [0, 1, 2, 3]" in outside.stdout, "the control: the same search finds them outside"
+
+
+def test_the_sandbox_knows_no_path_of_the_operator_and_no_key(run, monkeypatch):
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-secret-of-the-operator")
+    printed = run.sh("env; cat /proc/*/environ | tr '\\0' '\\n'; cat /proc/self/mountinfo | cut -d' ' -f5").output
+    assert "sk-secret" not in printed and str(run.paths.root) not in printed
+
+
+def test_other_branches_of_this_run_can_be_read_and_nothing_older_of_the_user(run):
+    run.submit(NAIVE.format(l2=0.9), "methods/theirs.py", agent="agent-2", options="--json")
+    seen = run.sh("git show aar/door/agent-2:methods/theirs.py && git log --all --oneline && git diff aar/door/agent-2 --stat && git status --short").output
+    assert "l2=0.9" in seen
+    assert run.sh("git rev-list --max-parents=0 --all | wc -l").output.strip() == "1"
+
+
+def test_a_planted_link_is_refused_and_planted_files_are_never_committed(run):
+    plant = (
+        "ln -sf /etc/passwd methods/evil.py; mkdir -p hooks .github; echo 'all:; touch /tmp/owned' > Makefile;"
+        " echo 'raise SystemExit' > conftest.py; echo '*.py filter=evil' > .gitattributes; echo x > hooks/post-commit; mkdir -p methods/.git"
+    )
+    run.sh(plant, agent="agent-2")
+    refused = run.sh("aar commit", agent="agent-2")
+    assert refused.code == 2 and "links and devices are not committed" in refused.output
+    run.sh("rm methods/evil.py", agent="agent-2")
+    commit = run.sh("echo note > notebook.md; aar commit -m 'with planted files'", agent="agent-2").output.split()[1]
+    run.repo.mirror()
+    changed = run.checkout.git("diff", "--name-only", "main", commit).split()
+    assert "notebook.md" in changed
+    assert not [name for name in changed if name != "notebook.md" and not name.startswith(("methods/", "notes/"))]
+
+
+# -- heavy work and accidents -----------------------------------------------------------------------------------------------
+
+
+def test_a_job_runs_in_a_slot_and_streams_what_it_prints(run):
+    outcome = run.sh("aar job -- python -c \"import os; print('in the job', os.path.isdir('/aar/models'))\"")
+    assert outcome.code == 0 and "in the job True" in outcome.output
+    assert run.sh("aar job --seconds 1 -- sleep 60").output.strip().endswith("the job was ended: timeout")
+    assert run.sh("aar job -- false").code == 1
+
+
+def test_an_evaluator_that_is_killed_while_scoring_loses_no_submission(run):
+    slow = "import itertools\n\n\ndef fit(w2s):\n    for _ in range(3 * 10**7):\n        pass\n    return w2s.student().fit(w2s.texts, w2s.weak)\n"
+    name = run.submit(slow, "methods/slow.py", options="--json")["submission"]
+    deadline = time.monotonic() + 60
+    while name not in run.desk.rungs and time.monotonic() < deadline:
+        time.sleep(0.01)
+    os.kill(run.desk.evaluator.pid, signal.SIGKILL)
+    verdict = run.desk.wait(name, 90)
+    assert verdict["status"] == "scored"
+    lines = [json.loads(line) for line in run.paths.ledger.read_text().splitlines()]
+    assert sum(line["kind"] == "verdict" and line["submission"] == name for line in lines) == 1
+    assert any(line.get("event") == "evaluator-restarted" for line in lines)
+
+
+def test_a_submission_that_keeps_killing_the_evaluator_is_given_up_with_a_verdict(run):
+    slow = "def fit(w2s):\n    for _ in range(10**9):\n        pass\n    return 1\n"
+    name = run.submit(slow, "methods/deadly.py", options="--json")["submission"]
+    stop = threading.Event()
+
+    def kill():
+        while not stop.wait(0.05):
+            if name in run.desk.rungs:
+                os.kill(run.desk.evaluator.pid, signal.SIGKILL)
+                time.sleep(0.5)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    try:
+        verdict = run.desk.wait(name, 90)
+    finally:
+        stop.set()
+        killer.join()
+    assert verdict["status"] == "crashed" and "failed 3 times" in verdict["error"]
+    assert run.submit(NAIVE.format(l2=0.95), "methods/after.py")["status"] == "scored"
+
+
+def test_the_ledger_read_back_is_the_ledger_in_memory(run):
+    fresh = Ledger(run.paths.ledger)
+    run.desk.ledger.refresh()
+    assert fresh.submissions == run.desk.ledger.submissions and fresh.verdicts == run.desk.ledger.verdicts
