@@ -13,7 +13,7 @@ from typing import Any, Callable
 import numpy as np
 
 from eval.anchors import (CEILING_GRID, NAIVE_GRID, Recipe, choose, describe, mean_and_error, seeds_correct,
-                          validation_scores)
+                          validation_correct)
 from eval.prepared import Draw, Part, Prepared
 from eval.task import Task
 from eval.teacher import Teacher
@@ -67,20 +67,20 @@ def hard(weak: np.ndarray) -> np.ndarray:
 
 def make_settings(prepared: Prepared, secret: bytes, advance: Callable[[], None]) -> dict[str, Any]:
     """The recipes of ceiling and tuned naive, chosen on the validation part over the search draws, with all scores."""
-    part, scores = prepared.parts["validation"], {"ceiling": [], "tuned_naive": []}
+    part, right = prepared.parts["validation"], {"ceiling": [], "tuned_naive": []}
     batch = as_batch(part)
     for number in prepared.search_draws:
         draw = prepared.draw(number)
         for name, labels, grid in (("ceiling", draw.labels, CEILING_GRID), ("tuned_naive", hard(draw.weak), NAIVE_GRID)):
             w2s = handed(prepared.task, draw, derive(secret, "validation", number))
-            scores[name].append(validation_scores(w2s, labels, grid, batch, part.labels))
+            right[name].append(validation_correct(w2s, labels, grid, batch, part.labels))
         advance()
     settings: dict[str, Any] = {}
     for name, grid in (("ceiling", CEILING_GRID), ("tuned_naive", NAIVE_GRID)):
-        means = np.mean(scores[name], axis=0)
-        settings[name] = describe(choose(grid, np.array(scores[name])))
+        mean_right = np.mean(right[name], axis=0)
+        settings[name] = describe(choose(grid, mean_right))
         settings[f"{name}_validation"] = [{**describe(recipe), "accuracy": round(float(mean), 4)}
-                                          for recipe, mean in zip(grid, means)]
+                                          for recipe, mean in zip(grid, mean_right.mean(1))]
     return settings
 
 

@@ -22,7 +22,7 @@ def write(recipe: Recipe) -> str:
     calls = [recipe.start, *(step.block for step in recipe.steps), *(["Average"] if recipe.second else [])]
     functions = "\n\n\n".join(_source()[name] for name in _needed(calls))
     about = textwrap.fill(describe(recipe) + ".", WIDTH)
-    return (f'"""{title(recipe).capitalize()}.\n\n{about}\n"""\nimport numpy as np\n\nFAMILY = "{recipe.family}"\n\n\n'
+    return (f'"""{title(recipe)[0].upper()}{title(recipe)[1:]}.\n\n{about}\n"""\nimport numpy as np\n\nFAMILY = "{recipe.family}"\n\n\n'
             f"{_fit(recipe)}\n\n\n{functions}\n")
 
 

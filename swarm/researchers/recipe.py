@@ -107,28 +107,23 @@ def _inside(step: Step) -> str:
 
 
 def title(recipe: Recipe) -> str:
-    """A short name in words: "confident 25, selftrain 3x in 10 pc"."""
+    """A short name in words: "confident labels (25%), self-training (3x, 10 pc)"."""
     return ", ".join([*map(_name, recipe.steps), *_head_names(recipe)]) or "plain labels"
 
 
+SHOWN = {"share": "{:.0%}", "power": "power {:g}", "trust": "trust {:g}", "q": "q {:g}", "neighbours": "{}", "bins": "{} levels",
+         "rounds": "{}x", "generations": "{}x", "shrink": "shrink {:g}", "other": "with {}", "components": "{} pc"}
+
+
 def _name(step: Step) -> str:
-    values = step.values
-    words = [BLOCKS[step.block].short]
-    if "share" in values:
-        words.append(f"{values['share'] * 100:.0f}")
-    for key, pattern in (("power", "{:g}"), ("trust", "{:g}"), ("q", "q{:g}"), ("neighbours", "{}"), ("bins", "{}"),
-                         ("rounds", "{}x"), ("generations", "{}x"), ("shrink", "{:g}"), ("other", "{}")):
-        if key in values:
-            words.append(pattern.format(values[key]))
-    if values.get("components"):
-        words.append(f"in {values['components']} pc")
-    return " ".join(words)
+    constants = ", ".join(SHOWN[name].format(value) for name, value in step.constants if value is not None)
+    return BLOCKS[step.block].called + (f" ({constants})" if constants else "")
 
 
 def _head_names(recipe: Recipe) -> list[str]:
     names = [] if recipe.start == "teacher_labels" else ["soft labels"]
     if recipe.components:
-        names.append(f"{recipe.components} pc head")
+        names.append(f"head on {recipe.components} pc")
     if recipe.second:
         names.append("two heads")
     if recipe.view:

@@ -1,6 +1,6 @@
 """The search researcher: an honest evolutionary search over method building blocks, with no language model.
 
-Each step chooses a recipe (`evolve.py`), writes it as a method file (`recipe.py`), submits it with a prediction, waits
+Each step chooses a recipe (`evolve.py`), writes it as a method file (`method_file.py`), submits it with a prediction, waits
 for the verdict, and tells the forum what was learned, failures included. It reads the run's scores, the method files of
 others from their commits, and what people write in the forum, whose words tilt its taste as its direction's do.
 
@@ -28,10 +28,9 @@ from swarm.researchers.recipe import Recipe, file_name, title
 from swarm.researchers.words import Post, first_note, learned, note, post_about
 
 WAIT_SECONDS = 3600.0
-MOST_READ = 8
-"""Method files of others to read in one command: what a command may print is limited."""
-PAGE = 100
-"""Verdicts to take from the scores in one command, for the same reason."""
+MOST_READ, MOST_BYTES, PAGE, MOST_PEOPLE = 6, 6000, 50, 6000
+"""What a command may print is limited to 60 kB: so many method files of others of so many bytes, so many verdicts, so many
+bytes of what people wrote. What does not fit comes with the next command."""
 MOST_NOTES = 40_000
 """Bytes of the notebook before it is put away under notes/ and a new one begun."""
 MOST_FILES = 150
@@ -108,7 +107,7 @@ class SearchResearcher:
     def _think(self) -> dict[str, Any]:
         if self.cycle and not self.scores:
             self._observe()
-        self._read_best()
+        self._read_more()
         rng = random.Random(f"{self.config.seed} {self.config.name} {self.cycle}")
         seen = set(self.tried.values()) | {recipe for recipe in self.recipes.values() if recipe}
         mind = Evolution(self.archive(), self.config.name, taste(f"{self.config.direction}\n{self.people}", self.config.views),
@@ -127,7 +126,7 @@ class SearchResearcher:
     def _submit(self, plan: dict[str, Any]) -> dict[str, Any] | None:
         """Write the file and the notes, submit and wait, all in one command; None where no verdict came back."""
         recipe = Recipe.from_json(plan["recipe"])
-        path, message = plan["method"], f"{title(recipe).capitalize()}\n\n{plan['move']}: {plan['why']}."
+        path, message = plan["method"], f"{title(recipe)}\n\n{plan['move']}: {plan['why']}."
         options = f"-m {shlex.quote(message)} --predict {plan['predict']:.2f} --wait --json"
         options += "".join(f" --inspired-by {shlex.quote(commit)}" for commit in plan["inspired_by"])
         script = Script()
@@ -205,15 +204,24 @@ class SearchResearcher:
     def _say(self, script: "Script") -> None:
         """Post what waits, unless it was posted in an earlier life."""
         for post in self.posts:
-            about = f" --submission {shlex.quote(post.submission)}" if post.submission else ""
             there = f'grep -qsF {shlex.quote(post.title)} "$AAR_FORUM"/*-{self.config.name}-*.md'
-            tell = f"printf %s {shlex.quote(post.body)} | aar post --type {post.type} --title {shlex.quote(post.title)}{about}"
-            script.run(f"{there} || {tell}", "post")
+            options = f"--type {post.type} --title {shlex.quote(post.title)}"
+            if post.submission:
+                options += f" --submission {shlex.quote(post.submission)}"
+            find = "first="
+            if post.replies_to:
+                find = f'first=$(grep -lsx {shlex.quote("submission: " + post.replies_to)} "$AAR_FORUM"/*.md | head -1)'
+                options += ' ${first:+--replies-to "$(basename "$first")"}'
+            script.run(f"{find}\n{there} || printf %s {shlex.quote(post.body)} | aar post {options}", "post")
 
     def _look(self, script: "Script") -> None:
-        script.run(f"aar scores --json | python3 -I -S -c {shlex.quote(NEWS)} {self._known_up_to()} {PAGE}", "scores")
-        script.run('find "$AAR_FORUM" -name "*.md" ! -name "*-agent-*" ! -name "README*" -exec head -c 4000 {} + | head -c 60000',
-                   "people")
+        """Ask for new verdicts, the best method files among them, and what people wrote."""
+        filtered = f"python3 -I -S -c {shlex.quote(NEWS)} {self._known_up_to()} {PAGE} {shlex.quote(self.config.name)} {MOST_READ}"
+        script.run(f"news=$(aar scores --json | {filtered})\nprintf '%s\\n' \"$news\"", "scores")
+        show = f'echo; echo "{script.mark}$commit"; git show "$commit:$method" | head -c {MOST_BYTES}'
+        script.run(f"printf '%s\\n' \"$news\" | sed -n 's/^show //p' | while read -r commit method; do {show}; done")
+        script.run('find "$AAR_FORUM" -name "*.md" ! -name "*-agent-*" ! -name "README*" -exec cat {} + '
+                   f"| tail -c {MOST_PEOPLE}", "people")
 
     def _see(self, parts: dict[str, str]) -> None:
         """Take in the sections of a command's output."""
@@ -225,6 +233,8 @@ class SearchResearcher:
             if isinstance(verdict, dict) and isinstance(verdict.get("submission"), str):
                 self.scores.setdefault(verdict["submission"], verdict)
         self.people = parts.get("people", self.people)
+        commits = {v["commit"] for v in self.scores.values() if v["agent"] != self.config.name} - set(self.recipes)
+        self._read({commit: parts[commit] for commit in sorted(commits) if commit in parts})
 
     def _known_up_to(self) -> str:
         """The last submission before the first whose verdict is not known; verdicts need not come in order."""
@@ -233,32 +243,39 @@ class SearchResearcher:
             number += 1
         return f"s{number:04d}"
 
-    def _read_best(self) -> None:
-        """Read the files of others that score well, and some of the rest: for ideas, and so as not to repeat them."""
-        known = sorted(self.scores.values(), key=lambda v: -(v.get("lift_low") if v.get("lift_low") is not None else -9.0))
-        unread = [v for v in known if v["agent"] != self.config.name and v["commit"] not in self.recipes
-                  and re.fullmatch(r"[0-9a-f]{7,64}", v["commit"])]
-        if not unread:
+    def _read_more(self) -> None:
+        """Read the method files of others that did not fit into the last command, for ideas and so as not to repeat them."""
+        unread = sorted((v for v in self.scores.values() if v["agent"] != self.config.name and v["commit"] not in self.recipes),
+                        key=lambda v: -(v["lift_low"] if v["lift_low"] is not None else -9.0))[:MOST_READ]
+        if len(unread) < MOST_READ:
             return
         script = Script()
-        for verdict in unread[:MOST_READ]:
-            script.run(f"git show {shlex.quote(verdict['commit'] + ':' + verdict['method'])}", verdict["commit"])
+        for verdict in unread:
+            name = shlex.quote(f"{verdict['commit']}:{verdict['method']}")
+            script.run(f"git show {name} | head -c {MOST_BYTES}", verdict["commit"])
         parts = script.parts(self.hands.sh(script.text))
-        for verdict in unread[:MOST_READ]:
-            commit = verdict["commit"]
-            recipe = self.recipes[commit] = read(parts.get(commit, ""))
+        self._read({verdict["commit"]: parts.get(verdict["commit"], "") for verdict in unread})
+
+    def _read(self, sources: dict[str, str]) -> None:
+        for commit, source in sources.items():
+            recipe = self.recipes[commit] = read(source)
             self.record({"kind": "read", "commit": commit, "recipe": recipe and recipe.to_json()})
 
 
 NEWS = """
 import json, sys
+after, most, me, files = (len(sys.argv[1]), sys.argv[1]), int(sys.argv[2]), sys.argv[3], int(sys.argv[4])
 keys = "submission agent commit method status track rung draws pgr lift lift_low same_as".split()
-after, most = (len(sys.argv[1]), sys.argv[1]), int(sys.argv[2])
-news = sorted((len(v["submission"]), v["submission"], v) for v in json.load(sys.stdin) if (len(v["submission"]), v["submission"]) > after)
-for _, _, verdict in news[:most]:
+order = lambda v: (len(v["submission"]), v["submission"])
+news = sorted((v for v in json.load(sys.stdin) if order(v) > after), key=order)[:most]
+for verdict in news:
     print(json.dumps({key: verdict.get(key) for key in keys}))
+others = [v for v in news if v["agent"] != me]
+others.sort(key=lambda v: -9 if v["lift_low"] is None else v["lift_low"], reverse=True)
+for verdict in others[:files]:
+    print("show %(commit)s %(method)s" % verdict)
 """
-"""Run inside: the scores that are new, in few words."""
+"""Run inside: new verdicts in few words, and which files of others to show."""
 
 
 class Script:

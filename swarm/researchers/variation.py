@@ -28,7 +28,8 @@ class Variation:
         constants = []
         for constant in BLOCKS[name].ladders:
             ladder = self.ladder(name, constant)
-            constants.append((constant, ladder[(len(ladder) - 1) // 2] if middle else self.rng.choice(ladder)))
+            usual = ladder[0] if constant == "other" else ladder[(len(ladder) - 1) // 2]
+            constants.append((constant, usual if middle else self.rng.choice(ladder)))
         return Step(name, tuple(constants))
 
     def ladder(self, block: str, constant: str) -> tuple[Any, ...]:

@@ -22,6 +22,8 @@ class Post:
     title: str
     body: str
     submission: str | None = None
+    replies_to: str | None = None
+    """A submission whose first post this answers, where there is one."""
 
 
 def number(value: float | None, sign: bool = False) -> str:
@@ -39,7 +41,7 @@ def note(plan: Plan, verdict: dict[str, Any]) -> str:
         found = f"{verdict['status']}: {' '.join(str(verdict.get('error') or '').split())[-160:]}"
     else:
         found = (f"PGR {number(verdict.get('pgr'))} [{number(verdict.get('pgr_low'))}, {number(verdict.get('pgr_high'))}] on "
-                 f"{verdict.get('draws')} draws, lift {number(verdict.get('lift'), True)}, predicted {plan.predict:.2f}")
+                 f"{verdict.get('draws')} draw{'s' * (verdict.get('draws') != 1)}, lift {number(verdict.get('lift'), True)}, predicted {plan.predict:.2f}")
     return f"- {verdict['submission']} {title(plan.recipe)} ({plan.move}: {plan.why}) -> {found}"
 
 
@@ -55,12 +57,21 @@ def post_about(plan: Plan, verdict: dict[str, Any], parent: Found | None, is_bes
         return None
     missed = (verdict.get("pgr") or 0) - plan.predict
     surprise = "about as predicted" if abs(missed) < 0.05 else "more than predicted" if missed > 0 else "less than predicted"
-    came = f"It came about as {plan.why}" + (f" ({', '.join(plan.parents)})." if plan.parents else ".")
     standing = "My best so far." if is_best else "My first try, to have something to compare with."
     words = verdict.get("against_parent")
     compared = f" Against its parent: {words}." if words and plan.parents else ""
-    body = f"{sentence}\n\n{came} Predicted PGR {plan.predict:.2f}: {surprise}.{compared} {standing}"
-    return Post("result", name.capitalize(), body, verdict["submission"])
+    body = f"{sentence}\n\n{origin(plan)} Predicted PGR {plan.predict:.2f}: {surprise}.{compared} {standing}"
+    return Post("result", name[0].upper() + name[1:], body, verdict["submission"], plan.parents[-1] if plan.parents else None)
+
+
+def origin(plan: Plan) -> str:
+    """Where a recipe came from, as a sentence."""
+    of = " and ".join(plan.parents)
+    return {
+        "start": "This is where my direction points.", "fresh": "A new combination, tilted by what parts were worth so far.",
+        "tune": f"From my {of}: {plan.why}.", "change": f"From my {of}: {plan.why}.", "adopt": f"I took up {of}: {plan.why}.",
+        "cross": f"A cross of {of}.", "drop": f"From my {of}: {plan.why}.",
+    }[plan.move]  # fmt: skip
 
 
 def _ablation(plan: Plan, verdict: dict[str, Any], parent: Found) -> Post:
@@ -69,12 +80,14 @@ def _ablation(plan: Plan, verdict: dict[str, Any], parent: Found) -> Post:
     if verdict.get("rung") != "full":  # figures of one draw do not compare with those of all
         found = f"On the quick rung's draw that was {words or 'not enough to go on'}"
         body = f"{tried} {found}{', compared with the parent on the same draw' if words else ''}; it went no further.\n\n{left}"
-        return Post("insight", f"{parent.submission} {plan.why}: {words or 'rejected early'}".replace("`", ""), body, verdict["submission"])
-    worth = (parent.pgr or 0) - verdict["pgr"]
-    follows = "I keep the simpler one." if worth <= 0.005 else "It stays in." if words == "worse" else "It hardly matters."
+        return Post("insight", f"{parent.submission} {plan.why}: {words or 'rejected early'}".replace("`", ""), body, verdict["submission"],
+                    parent.submission)
+    worth = round((parent.pgr or 0) - verdict["pgr"], 2) + 0.0
+    follows = "The simpler one will do." if worth <= 0.005 else "It stays in." if words == "worse" else "It hardly matters."
     body = (f"{tried} What is left gets PGR {number(verdict['pgr'])} on the same draws, so that part was worth {worth:+.2f} (the paired "
             f"comparison says: {words or 'nothing'}). {follows}\n\n{left}")
-    return Post("insight", f"{parent.submission} {plan.why}: {-worth:+.2f}".replace("`", ""), body, verdict["submission"])
+    return Post("insight", f"{parent.submission} {plan.why}: {0.0 - worth:+.2f}".replace("`", ""), body, verdict["submission"],
+                parent.submission)
 
 
 def learned(archive: Sequence[Found], me: str) -> Post | None:

@@ -155,7 +155,7 @@ def test_a_cycle_asks_little_of_the_sandbox(run: Run) -> None:
     run.agent("agent-2", "evolution").step()
     for _ in range(4):
         assert agent.step()
-    assert agent.hands.calls <= 3 * 4
+    assert agent.hands.calls <= 2 * 4
 
 
 def test_scores_of_a_long_run_are_taken_in_page_by_page(run: Run) -> None:

@@ -1,0 +1,145 @@
+"""Kill anything, at any moment: nothing is lost, nothing stays behind, and `resume` goes on."""
+
+import json
+import os
+import random
+import signal
+import time
+
+import psutil
+import pytest
+
+from state.files import read_jsonl
+from state.ledger import Ledger
+from state.paths import RunPaths
+
+
+def tree(process) -> list[psutil.Process]:
+    return [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
+
+
+def wait_for(condition, seconds=90.0, what="it"):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"{what} did not happen within {seconds} s"
+        time.sleep(0.05)
+
+
+def alive(processes) -> list[psutil.Process]:
+    return [p for p in processes if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
+
+
+def start(checkout, name, minutes="5", agents="3"):
+    process = checkout.start("--agents", agents, "--task", "smoke", "--run", name, "--minutes", minutes, "--seed", "2")
+    return process, RunPaths(checkout.folder / ".aar" / "runs" / name)
+
+
+def verdicts(paths) -> int:
+    return sum(record["kind"] == "verdict" for record in read_jsonl(paths.ledger))
+
+
+def check_nothing_is_lost(checkout, paths, before: list[dict]):
+    """What the ledger held is still there, in order; every commit and post of it exists; no submission has two verdicts."""
+    after = read_jsonl(paths.ledger)
+    assert after[: len(before)] == before
+    names = [record["submission"] for record in after if record["kind"] == "verdict"]
+    assert len(names) == len(set(names))
+    committed = checkout.git("ls-tree", "-r", "--name-only", "aar/" + paths.name + "/board", "forum/").split()
+    for post in paths.forum.glob("2*.md"):
+        assert f"forum/{post.name}" in committed
+    for record in after:
+        if record["kind"] == "submission":
+            assert checkout.git("branch", "--contains", record["commit"], "--list", f"aar/{paths.name}/{record['agent']}").strip()
+
+
+def test_killing_the_operator_at_random_moments_loses_nothing_and_resume_goes_on(smoke, checkout):
+    rng = random.Random(os.environ.get("AAR_TEST_SEED", "11"))
+    process, paths = start(checkout, "killed")
+    for attempt in range(4):
+        wait_for(paths.state.exists, what="the start")
+        goal = verdicts(paths) + rng.randint(0, 2)
+        wait_for(lambda: verdicts(paths) >= goal or process.poll() is not None, what="a verdict")
+        time.sleep(rng.random() * 1.5)
+        assert process.poll() is None, process.stdout.read()
+        family = tree(process)
+        assert len(family) > 4, "operator, evaluator, agents"
+        posts = {post.name for post in paths.forum.glob("2*.md")}
+        process.kill()
+        process.wait()
+        before = read_jsonl(paths.ledger)
+        wait_for(lambda: not alive(family), 15, "the end of every process")
+        assert json.loads(checkout.aar("status", "killed", "--json")[1])["state"] == "crashed"
+        process = checkout.start("resume", "killed")
+        wait_for(lambda: verdicts(paths) > sum(r["kind"] == "verdict" for r in before), what="a verdict after resuming")
+        assert posts <= {post.name for post in paths.forum.glob("2*.md")}
+    process.send_signal(signal.SIGTERM)
+    printed = process.communicate(timeout=30)[0]
+    assert process.returncode == 0, printed
+    check_nothing_is_lost(checkout, paths, before)
+    code, printed = checkout.aar("resume", "killed", "--minutes", "0.15")
+    assert code == 0, printed
+    check_nothing_is_lost(checkout, paths, before)
+    assert not Ledger(paths.ledger).waiting()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP], ids=lambda n: n.name)
+def test_a_signal_ends_a_run_cleanly_within_ten_seconds_and_leaves_no_process(smoke, checkout, number):
+    process, paths = start(checkout, "asked")
+    wait_for(lambda: paths.ledger.exists() and verdicts(paths) >= 1, what="a verdict")
+    family = tree(process)
+    process.send_signal(number)
+    printed = process.communicate(timeout=10)[0]
+    assert process.returncode == 0 and "resume asked" in printed
+    wait_for(lambda: not alive(family), 5, "the end of every process")
+    assert json.loads(checkout.aar("status", "asked", "--json")[1])["state"] == "stopped"
+    check_nothing_is_lost(checkout, paths, [])
+
+
+def test_killed_agents_and_evaluators_are_started_anew_and_the_run_goes_on(smoke, checkout):
+    process, paths = start(checkout, "hurt", agents="2")
+    wait_for(lambda: paths.ledger.exists() and verdicts(paths) >= 1, what="a verdict")
+    rng = random.Random(5)
+    for attempt in range(3):
+        state = json.loads(paths.state.read_text())
+        victims = [state["evaluator_pid"], *(agent["pid"] for agent in state["agents"].values())]
+        victim = psutil.Process(rng.choice(victims) if attempt else victims[0])
+        children = victim.children(recursive=True)
+        victim.kill()
+        wait_for(lambda: not alive(children), 10, "the end of what it held")
+        had = verdicts(paths)
+        wait_for(lambda: verdicts(paths) > had, what="another verdict")
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=15) == 0
+    events = {record["event"] for record in read_jsonl(paths.ledger) if record["kind"] == "event"}
+    assert "evaluator-restarted" in events
+    check_nothing_is_lost(checkout, paths, [])
+
+
+def test_a_detached_run_outlives_its_terminal_and_can_be_stopped(smoke, checkout):
+    starter = checkout.start("--agents", "2", "--task", "smoke", "--run", "away", "--minutes", "5", "--detach", start_new_session=True)
+    printed = starter.communicate(timeout=60)[0]
+    assert starter.returncode == 0 and "status away" in printed
+    paths = RunPaths(checkout.folder / ".aar" / "runs" / "away")
+    try:
+        wait_for(lambda: verdicts(paths) >= 1, what="a verdict in the background")
+        os.kill(json.loads(paths.state.read_text())["pid"], 0)
+        had = verdicts(paths)
+        code, printed = checkout.aar("resume", "away")
+        assert code == 2 and "operated already" in printed
+        assert checkout.aar("say", "away", "look at thresholds")[0] == 0
+        wait_for(lambda: verdicts(paths) > had, what="another verdict")
+    finally:
+        code, printed = checkout.aar("stop", "away")
+    assert code == 0 and "stopped" in printed
+    assert "look at thresholds" in "".join(post.read_text() for post in paths.forum.glob("2*.md"))
+    check_nothing_is_lost(checkout, paths, [])
+    assert "not going on" in checkout.aar("stop", "away")[1]
+
+
+def test_two_operators_on_one_run_are_refused_and_slots_are_free_after_a_kill(smoke, checkout):
+    process, paths = start(checkout, "slots", agents="1")
+    wait_for(lambda: paths.ledger.exists() and verdicts(paths) >= 1, what="a verdict")
+    process.kill()
+    process.wait()
+    code, printed = checkout.aar("eval", "methods/naive.py", "--task", "smoke", "--json", seconds=60)
+    assert code == 0 and json.loads(printed)["status"] == "scored"

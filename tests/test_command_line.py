@@ -1,0 +1,130 @@
+"""Bad input is one clear line, exit code 2, and nothing is lost."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.conftest import ROOT
+
+
+def refused(result: tuple[int, str], *words: str) -> None:
+    code, printed = result
+    lines = printed.strip().splitlines()
+    assert code == 2 and len(lines) == 1 and lines[0].startswith("aar: "), printed
+    for word in words:
+        assert word in lines[0], printed
+
+
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        (("--agents", "0"), ["--agents 0"]),
+        (("--agents", "2", "--task", "nope"), ["no task 'nope'", "reviews"]),
+        (("--agents", "2", "--task", "smoke", "--run", "Bad Name"), ["--run 'Bad Name'"]),
+        (("--agents", "2", "--task", "smoke", "--researcher", "oracle"), ["oracle", "search"]),
+        (("--agents", "2", "--task", "smoke", "--minutes", "1", "--hours", "1"), ["one of them"]),
+        (("--agents", "2", "--task", "smoke", "--gpus", "99"), ["99"]),
+        (("--agents", "two"), ["two"]),
+        (("status", "nowhere"), ["nowhere"]),
+        (("scores",), ["no run here yet"]),
+        (("resume", "nowhere"), ["nowhere"]),
+        (("stop", "nowhere"), ["nowhere"]),
+        (("verify", "nowhere"), ["nowhere"]),
+        (("clean", "nowhere"), ["nowhere"]),
+        (("say", "nowhere", "hello"), ["nowhere"]),
+        (("eval", "methods/none.py", "--task", "smoke"), ["no method file"]),
+        (("eval", "methods/naive.py", "--task", "nope"), ["nope"]),
+        (("prepare", "nope"), ["nope"]),
+        (("--frobnicate",), ["frobnicate"]),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else None,
+)
+def test_bad_input_is_one_clear_line(smoke, module_checkout, arguments, words):
+    refused(module_checkout.aar(*arguments), *words)
+    assert not (module_checkout.folder / ".aar" / "runs").exists()
+
+
+def test_a_detached_head_is_refused(smoke, checkout):
+    checkout.git("checkout", "--quiet", "--detach")
+    refused(checkout.aar("--agents", "2", "--task", "smoke"), "detached")
+
+
+def test_a_folder_without_git_is_refused(smoke, checkout):
+    os.rename(checkout.folder / ".git", checkout.folder / "git-away")
+    refused(checkout.aar("--agents", "2", "--task", "smoke"), "not a git repository")
+
+
+def test_uncommitted_changes_are_refused_but_not_under_prompts(smoke, checkout):
+    (checkout.folder / "methods" / "naive.py").write_text("# changed\n")
+    refused(checkout.aar("--agents", "2", "--task", "smoke"), "methods/naive.py", "--allow-dirty")
+    checkout.git("checkout", "--quiet", "methods/naive.py")
+    with open(checkout.folder / "prompts" / "researcher.md", "a") as prompt:
+        prompt.write("\nBe bold.\n")
+    code, printed = checkout.aar("--agents", "1", "--task", "smoke", "--run", "bold", "--minutes", "0.05")
+    assert code == 0, printed
+    assert "Be bold." in checkout.git("show", "aar/bold/board:prompts/researcher.md")
+
+
+def test_an_existing_run_is_refused_and_untouched(smoke, checkout):
+    assert checkout.aar("--agents", "1", "--task", "smoke", "--run", "twice", "--minutes", "0.05")[0] == 0
+    ledger = (checkout.folder / ".aar/runs/twice/ledger.jsonl").read_bytes()
+    refused(checkout.aar("--agents", "1", "--task", "smoke", "--run", "twice"), "exists already")
+    assert (checkout.folder / ".aar/runs/twice/ledger.jsonl").read_bytes() == ledger
+
+
+def test_a_home_that_cannot_be_written_is_refused(smoke, checkout, monkeypatch):
+    (checkout.folder / "file").write_text("")
+    monkeypatch.setenv("AAR_HOME", str(checkout.folder / "file" / "home"))
+    refused(checkout.aar("--agents", "1", "--task", "smoke"), "AAR_HOME")
+
+
+def test_an_unprepared_task_says_what_to_type(checkout, monkeypatch, tmp_path):
+    monkeypatch.setenv("AAR_HOME", str(tmp_path / "home"))
+    refused(checkout.aar("--agents", "1", "--task", "smoke"), "python aar.py prepare smoke")
+    refused(checkout.aar("eval", "methods/naive.py", "--task", "smoke"), "python aar.py prepare smoke")
+
+
+def test_outside_the_environment_the_command_finds_it_or_says_what_to_type(checkout, tmp_path):
+    bare = [sys._base_executable, "aar.py", "runs", "--json"]
+    clean = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "AAR_HOME": os.environ["AAR_HOME"]}
+    found = subprocess.run(bare, cwd=checkout.folder, capture_output=True, text=True, env=clean)
+    assert found.returncode == 0 and json.loads(found.stdout) == []
+    (checkout.folder / ".venv").unlink()
+    missing = subprocess.run([*bare[:1], "-S", *bare[1:]], cwd=checkout.folder, capture_output=True, text=True, env=clean)
+    assert missing.returncode != 0 and "make setup" in missing.stderr and len(missing.stderr.splitlines()) == 1
+
+
+def test_by_hand_a_method_is_scored_with_interval_lift_and_anchors(smoke, module_checkout):
+    code, printed = module_checkout.aar("eval", "methods/confident.py", "--task", "smoke")
+    assert code == 0
+    for word in ("PGR", "lift", "weak", "ceiling", "tuned naive", "family filtering"):
+        assert word in printed
+    verdict = json.loads(module_checkout.aar("eval", "methods/confident.py", "--task", "smoke", "--json")[1])
+    assert verdict["pgr_low"] < verdict["pgr"] < verdict["pgr_high"] and verdict["draws"] == len(smoke.search_draws)
+
+
+def test_without_walls_nothing_starts_and_what_is_allowed_is_stamped(smoke, checkout, monkeypatch, tmp_path):
+    """A `bwrap` that cannot build walls stands in the way: the refusal must name the remedy, the permission must stamp."""
+    fake = tmp_path / "bin"
+    fake.mkdir()
+    (fake / "bwrap").write_text("#!/bin/sh\n[ \"$1\" = --version ] && { echo bubblewrap 0.11.0; exit; }\necho 'bwrap: No permissions to create a new namespace' >&2; exit 1\n")
+    (fake / "bwrap").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{fake}:{os.environ['PATH']}")
+    code, printed = checkout.aar("--agents", "1", "--task", "smoke", "--run", "open")
+    assert code == 2 and "namespace" in printed and not (checkout.folder / ".aar/runs/open").exists()
+    code, printed = checkout.aar("--agents", "1", "--task", "smoke", "--run", "open", "--minutes", "0.2", "--allow-unisolated")
+    assert code == 0, printed
+    records = [json.loads(line) for line in (checkout.folder / ".aar/runs/open/ledger.jsonl").read_text().splitlines()]
+    verdicts = [record for record in records if record["kind"] == "verdict"]
+    assert verdicts and {record["isolation"] for record in verdicts} == {"none"}
+    assert "isolation" in printed.lower() and "none" in printed.lower()
+    assert "none" in checkout.git("show", "aar/open/board:results.tsv")
+
+
+def test_the_help_names_every_command():
+    printed = subprocess.run([sys.executable, "aar.py", "--help"], cwd=ROOT, capture_output=True, text=True).stdout
+    for command in ("prepare", "eval", "doctor", "status", "scores", "say", "stop", "resume", "verify", "runs", "clean"):
+        assert command in printed
