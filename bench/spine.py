@@ -4,7 +4,7 @@
     python -m bench.spine --json [--seconds 60] [--only smoke|reviews]
 
 Works on a copy of the working tree in a temporary folder, so that no branch of a benchmark ends up here. Needs the tasks
-prepared (`make bench` does that). Figures of peers are those of REFERENCE in the notes of the project: measured once, on
+prepared (`make bench` does that). The peer's figure was measured once, on
 two cores, with a trivial grader and without isolation.
 """
 
@@ -176,7 +176,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="bench.spine")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--seconds", type=float, default=60.0, help="length of each throughput measurement")
-    parser.add_argument("--only", choices=["smoke", "reviews"])
+    parser.add_argument("--only", choices=["smoke", "reviews"], help="a part; bench/results/ is left as it is")
     arguments = parser.parse_args()
     aar_home()
     cores = len(os.sched_getaffinity(0))
@@ -187,8 +187,9 @@ def main() -> None:
             facts["smoke"] = smoke(copy, arguments.seconds)
         if arguments.only != "smoke":
             facts["reviews"], facts["waiting"] = reviews(copy, arguments.seconds)
-    RESULTS.parent.mkdir(exist_ok=True)
-    write_atomic(RESULTS, json.dumps(facts, indent=1) + "\n")
+    if arguments.only is None:
+        RESULTS.parent.mkdir(exist_ok=True)
+        write_atomic(RESULTS, json.dumps(facts, indent=1) + "\n")
     print(json.dumps(facts, indent=1) if arguments.json else table(facts))
 
 

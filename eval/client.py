@@ -12,11 +12,11 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from eval.slots import Slots, make_slots
+from eval.slots import Slots, check_torch, make_slots
 from state.errors import UserError
 from state.paths import RunPaths
 
-__all__ = ["EvaluatorClient", "Slots", "evaluate_by_hand", "make_slots", "open_sealed"]
+__all__ = ["EvaluatorClient", "Slots", "check_torch", "evaluate_by_hand", "make_slots", "open_sealed"]
 
 PROJECT = Path(__file__).parent.parent
 

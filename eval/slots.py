@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -65,6 +67,23 @@ def make_slots(gpus: str | None = None) -> list[Slot]:
         return [Slot(number, gpu) for number, gpu in enumerate(visible)]
     cores = len(os.sched_getaffinity(0))
     return [Slot(number) for number in range(max(1, cores // 2))]
+
+
+def check_torch(slots: list[Slot]) -> None:
+    """UserError where there are GPU slots and the installed torch cannot use them, told before any work is lost.
+
+    Asked in a process of its own: whoever starts a run must not load torch.
+    """
+    if all(slot.gpu is None for slot in slots):
+        return
+    question = "import torch; torch.cuda.init(); print(torch.cuda.device_count())"
+    asked = subprocess.run([sys.executable, "-c", question], capture_output=True, text=True)
+    if asked.returncode != 0:
+        words = (asked.stderr.strip().splitlines() or ["no reason given"])[-1]
+        raise UserError(
+            f"torch cannot use the GPU here ({words}): install a torch build that fits the driver that `nvidia-smi` names, "
+            "or start with --gpus none"
+        )
 
 
 class Slots:

@@ -68,15 +68,19 @@ def read_jsonl_from(path: Path | str, offset: int) -> tuple[list[dict], int]:
     return [json.loads(line) for line in data[:end].splitlines() if line], offset + end
 
 
-def write_atomic(path: Path | str, data: str | bytes, mode: int = 0o644) -> None:
-    """Replace the file at `path` by `data` in one step: readers see the old contents or the new, never a part."""
+def write_atomic(path: Path | str, data: str | bytes, mode: int = 0o644, durable: bool = True) -> None:
+    """Replace the file at `path` by `data` in one step: readers see the old contents or the new, never a part.
+
+    `durable=False` leaves out the fsync, for what is written again every second and can be made anew.
+    """
     path = Path(path)
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data.encode() if isinstance(data, str) else data)
             file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                os.fsync(file.fileno())
         os.chmod(temporary, mode)
         os.replace(temporary, path)
     except BaseException:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from git import Repo
 
-from eval.client import make_slots
+from eval.client import check_torch, make_slots
 from state.errors import UserError
 from state.files import utc_now, write_atomic
 from state.paths import NAME, RunPaths, aar_home, runs_folder
@@ -104,6 +104,7 @@ def create_run(options: Options) -> RunPaths:
     if paths.root.exists():
         raise UserError(f"run {name} exists already: `python aar.py resume {name}`, or choose another --run name")
     slots = make_slots(options.gpus)
+    check_torch(slots)
     try:
         _build(paths, options, user, views, dirty, len(slots))
     except BaseException:

@@ -73,6 +73,8 @@ class Operator:
         self._started = time.monotonic()
         self._since: dict[str, tuple[str, str]] = {}
         self._doors: list[Door] = []
+        self._known: dict = {}
+        self._failure: OSError | None = None
         self._keeper_stop = threading.Event()
 
     def seconds_used(self) -> float:
@@ -111,6 +113,8 @@ class Operator:
             self._keeper_stop.set()
             self.desk.board_changed.set()
             keeper.join(timeout=10)
+        if self._failure is not None:
+            raise self._failure
         self.phase = "stopped" if self.asked_to_stop.is_set() else ended
         self._write_state()
         return self.phase
@@ -148,7 +152,12 @@ class Operator:
             self.desk.board_changed.wait(BOARD_SECONDS * 5)
             last = self._keeper_stop.is_set()
             self.desk.board_changed.clear()
-            self.save_board()
+            try:
+                self.save_board()
+            except OSError as error:  # a full disk, most likely: the main thread ends the run and says so
+                self._failure = error
+                self.asked_to_stop.set()
+                return
             if last:
                 return
             self._keeper_stop.wait(BOARD_SECONDS)
@@ -166,15 +175,13 @@ class Operator:
 
     def _write_state(self) -> None:
         state = self.state()
-        write_atomic(self.paths.state, json.dumps(state, indent=1))
+        write_atomic(self.paths.state, json.dumps(state, indent=1), durable=False)
         self.show(state)
 
     def state(self) -> dict:
         """What state.json holds."""
-        ledger = self.desk.ledger
-        agents = {name: self._agent_state(name, ledger) for name in self.names}
-        full = [v for v in list(ledger.verdicts.values()) if v["track"] == "main" and v["status"] == "scored" and not v.get("same_as")]
-        best = ranked(full)[:1]
+        facts = self._facts()
+        agents = {name: self._agent_state(name, facts) for name in self.names}
         return {
             "pid": os.getpid(),
             "evaluator_pid": self.desk.evaluator.pid,
@@ -184,17 +191,34 @@ class Operator:
             "time": utc_now(),
             "queue": self.desk.waiting(),
             "agents": agents,
-            "best": best[0]["submission"] if best else None,
+            "best": facts["best"],
             "problems": self.desk.problems,
         }
 
-    def _agent_state(self, name: str, ledger: Ledger) -> dict:
-        worker = self.supervisor.workers[name]
-        mine = [record for record in list(ledger.submissions.values()) if record["agent"] == name]
-        scored = [ledger.verdicts[record["submission"]] for record in mine if record["submission"] in ledger.verdicts]
-        waiting = [record["submission"] for record in mine if record["submission"] not in ledger.verdicts]
-        ranking = ranked([v for v in scored if v["status"] == "scored" and v["track"] == "main"])
-        best, last = (ranking or [{}])[0], (scored or [{}])[-1]
+    def _facts(self) -> dict:
+        """What the ledger says of each agent and of the run; worked out again only where the ledger has grown."""
+        ledger = self.desk.ledger
+        size = (len(ledger.submissions), len(ledger.verdicts))
+        if self._known.get("size") != size:
+            mine: dict[str, dict] = {name: {"submissions": 0, "waiting": [], "last": {}, "scored": []} for name in self.names}
+            for name, record in list(ledger.submissions.items()):
+                about = mine[record["agent"]]
+                about["submissions"] += 1
+                verdict = ledger.verdicts.get(name)
+                if verdict is None:
+                    about["waiting"].append(name)
+                else:
+                    about["last"] = verdict
+                    about["scored"].append(verdict)
+            for about in mine.values():
+                about["best"] = (_best_first(about.pop("scored")) or [{}])[0]
+            best = _best_first(list(ledger.verdicts.values()))
+            self._known = {"size": size, "agents": mine, "best": best[0]["submission"] if best else None}
+        return self._known
+
+    def _agent_state(self, name: str, facts: dict) -> dict:
+        worker, mine = self.supervisor.workers[name], facts["agents"][name]
+        best, last, waiting = mine["best"], mine["last"], mine["waiting"]
         now = self._activity(worker.state, waiting)
         if self._since.get(name, ("", ""))[0] != now:
             self._since[name] = (now, utc_now())
@@ -203,7 +227,7 @@ class Operator:
             "since": self._since[name][1],
             "pid": worker.process.pid if worker.process else None,
             "restarts": worker.restarts,
-            "submissions": len(mine),
+            "submissions": mine["submissions"],
             "last_pgr": last.get("pgr"),
             "best_pgr": best.get("pgr"),
             "best_low": best.get("pgr_low"),
@@ -244,10 +268,14 @@ def operate(paths: RunPaths, show: Callable[[dict], None] | None = None, seconds
         lock.release()
 
 
+def _best_first(verdicts: list[dict]) -> list[dict]:
+    """Scored submissions of the main track, by lower bound; full rung before quick, copies of earlier code left out."""
+    return ranked([v for v in verdicts if v["status"] == "scored" and v["track"] == "main" and not v.get("same_as")])
+
+
 def finalists(ledger: Ledger, count: int = 1) -> list[str]:
-    """The best submissions of the main track, by lower bound; full rung before quick."""
-    scored = [v for v in ledger.verdicts.values() if v["status"] == "scored" and v["track"] == "main" and not v.get("same_as")]
-    return [verdict["submission"] for verdict in ranked(scored)[:count]]
+    """The best submissions of a run."""
+    return [verdict["submission"] for verdict in _best_first(list(ledger.verdicts.values()))[:count]]
 
 
 def verify(paths: RunPaths, submissions: list[str], on_verdict: Callable[[dict], None]) -> list[dict]:
