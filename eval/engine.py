@@ -7,6 +7,7 @@ predictions come out. Nothing here compares a prediction to a label; `eval/score
 from __future__ import annotations
 
 import builtins
+import functools
 import hashlib
 import hmac
 import os
@@ -62,6 +63,7 @@ class Engine:
         self.task = prepared.task
         self.secret = secret
         self._packed: dict[int, int] = {}
+        self._batches: dict[tuple[str, bool], list[tuple[np.ndarray, int]]] = {}
         self.limits = Limits(memory_mib=self.task.memory_mib, processes=64, output_bytes=OUTPUT_BYTES, disk_mib=256)
         # Two waiting for a slot of its own: the quick rung's, and the full rung's that often follows.
         self.pools = {gpu: WarmPool(method_box(self.limits, isolation, gpu), ahead=2) for gpu in {slot.gpu for slot in slots}}
@@ -69,9 +71,11 @@ class Engine:
     def close(self) -> None:
         for pool in self.pools.values():
             pool.close()
-        for descriptor in self._packed.values():
+        batches = [descriptor for made in self._batches.values() for _, descriptor in made]
+        for descriptor in [*self._packed.values(), *batches]:
             os.close(descriptor)
         self._packed.clear()
+        self._batches.clear()
 
     def run(self, source: str, name: str, draws: list[int], needs_groups: bool, slot: Slot) -> Outcome:
         """Fit on all `draws` (of one phase), then predict that phase's test part. The caller holds `slot`."""
@@ -160,26 +164,39 @@ class Engine:
     def _predict(
         self, sandbox: WarmSandbox, source: str, phase: str, draws: int, needs_groups: bool, outcome: Outcome
     ) -> np.ndarray:
-        part = self.prepared.parts[PARTS[phase]]
-        order = np.random.default_rng(derive(self.secret, "test", phase)).permutation(len(part.texts))
-        predictions = np.empty((draws, len(order), 2))
+        batches = self._packed_test(phase, needs_groups)
+        items = sum(len(rows) for rows, _ in batches)
+        predictions = np.empty((draws, items, 2))
         limit = max(30.0, self.task.fit_seconds * draws)
         sandbox.handle.begin(replace(self.limits, seconds=limit))
         # One column too many or too few must arrive, to be told as what it is; a gigabyte need not.
         sandbox.channel.limit = 64 * draws * BATCH * 8
-        for first in range(0, len(order), BATCH):
-            rows = order[first : first + BATCH]
-            arrays = {f"view {view}": np.asarray(block[rows]) for view, block in part.features.items()}
-            if needs_groups:
-                arrays["groups"] = part.groups[rows]
-            header = {"texts": [part.texts[i] for i in rows], "fields": [part.fields[i] for i in rows], "views": list(part.features)}
-            header, answers = self._ask(sandbox, "while predicting", limit, lambda: sandbox.channel.send(header, arrays))
+        for rows, descriptor in batches:
+            send = functools.partial(sandbox.channel.send, {}, descriptors=(descriptor,))
+            header, answers = self._ask(sandbox, "while predicting", limit, send)
             if "error" in header:
                 raise Failed("crashed", f"while predicting: {_class_and_line(header, source)}")
             outcome.method_seconds += _seconds(header)
             for draw in range(draws):
                 predictions[draw, rows] = _checked(answers.get(str(draw)), len(rows))
         return predictions
+
+    def _packed_test(self, phase: str, with_groups: bool) -> list[tuple[np.ndarray, int]]:
+        """The test items of a phase in small shuffled batches: their rows, and a sealed memfd with texts and features."""
+        if (phase, with_groups) not in self._batches:
+            part = self.prepared.parts[PARTS[phase]]
+            order = np.random.default_rng(derive(self.secret, "test", phase)).permutation(len(part.texts))
+            views = list(part.features)
+            made = []
+            for first in range(0, len(order), BATCH):
+                rows = order[first : first + BATCH]
+                arrays = {f"view {view}": np.asarray(part.features[view][rows]) for view in views}
+                if with_groups:
+                    arrays["groups"] = part.groups[rows]
+                header = {"texts": [part.texts[i] for i in rows], "fields": [part.fields[i] for i in rows], "views": views}
+                made.append((rows, pack(header, arrays)))
+            self._batches[phase, with_groups] = made
+        return self._batches[phase, with_groups]
 
 
 def _seconds(header: dict) -> float:

@@ -7,6 +7,7 @@ job. It shares its process with the submitted code, so everything it says is a c
 from __future__ import annotations
 
 import linecache
+import os
 import socket
 import sys
 import time
@@ -56,8 +57,15 @@ def _fit_all(channel: Channel, job: dict, descriptors: list[int]) -> list | None
     return fitted
 
 
+def _unpacked(descriptor: int) -> tuple[dict, dict]:
+    try:
+        return unpack(descriptor)
+    finally:
+        os.close(descriptor)  # the map stays
+
+
 def _handed(descriptor: int, seed: int, seconds: float) -> W2S:
-    header, arrays = unpack(descriptor)
+    header, arrays = _unpacked(descriptor)
     return W2S(
         texts=header["texts"],
         fields=header["fields"],
@@ -87,7 +95,8 @@ def _described(error: BaseException, name: str) -> str:
 def _predict_all(channel: Channel, fitted: list, job: dict) -> None:
     """Answer batch after batch with one (m, 2) array for each draw, until the evaluator hangs up."""
     while True:
-        header, arrays, _ = channel.receive()
+        _, _, descriptors = channel.receive()
+        header, arrays = _unpacked(descriptors[0])
         features = {view: arrays[f"view {view}"] for view in header["views"]}
         answers, started = {}, time.perf_counter()
         try:

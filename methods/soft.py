@@ -5,7 +5,7 @@ weighs more.
 """
 FAMILY = "soft-labels"
 
-L2 = 0.1
+L2 = 0.3
 
 
 def fit(w2s):

@@ -5,7 +5,7 @@ lift of a method is measured against this recipe, since most of what a clever lo
 """
 FAMILY = "naive"
 
-L2 = 1.0
+L2 = 0.3
 
 
 def fit(w2s):

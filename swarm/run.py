@@ -238,7 +238,7 @@ class Operator:
     def _activity(self, worker: str, waiting: list[str]) -> str:
         if worker == "parked":
             return "parked"
-        if worker == "done" or self.phase in ("stopped", "finished"):
+        if worker == "done" or (self.phase in ("stopping", "stopped", "finished") and not waiting):
             return "stopped"
         if any(name in self.desk.rungs for name in waiting):
             return "scoring"
