@@ -1,6 +1,6 @@
 """Escape attempts: what hostile code would try first. Each returns what it got hold of, or raises.
 
-walls.py runs this one file twice: inside every kind of sandbox, and outside on the same decoys as the
+walls.py runs this file twice: inside every kind of sandbox, and outside on the same decoys as the
 control. Standard library only, because it runs under the sandbox's own Python:
 
     python attempts.py '{"names": [...], "labels": "/path/of/decoy", ...}'     prints one JSON line an attempt
@@ -12,13 +12,10 @@ import glob
 import json
 import os
 import platform
-import signal
 import socket
 import stat
 import struct
-import subprocess
 import sys
-import time
 
 libc = ctypes.CDLL(None, use_errno=True)
 CLONE_NEWNS, CLONE_NEWUSER = 0x20000, 0x10000000
@@ -272,78 +269,6 @@ def write_to_system(c: dict) -> str:
     raise Refused("not in " + ", ".join(c["system"]))
 
 
-# --- limits: one sandbox each, see walls.py ------------------------------------------------------------
-
-def take_memory(c: dict) -> str:
-    """More memory than the limit, in pieces, held for a while."""
-    held = [bytearray(os.urandom(1) * (8 << 20)) for _ in range(c["memory_mib"] // 8)]
-    time.sleep(c["hold_seconds"])
-    return f"{len(held) * 8} MiB"
-
-
-def take_processes(c: dict) -> str:
-    """More processes than the limit."""
-    children = []
-    try:
-        for _ in range(c["forks"]):
-            child = os.fork()
-            if child == 0:
-                time.sleep(5)
-                os._exit(0)
-            children.append(child)
-        time.sleep(c["hold_seconds"])
-    finally:
-        for child in children:
-            os.kill(child, signal.SIGKILL)
-            os.waitpid(child, 0)
-    return f"{len(children)} processes"
-
-
-def take_one_huge_file(c: dict) -> str:
-    """A file larger than the limit."""
-    path = os.path.join(c["writable"], "huge")
-    try:
-        with open(path, "wb") as file:
-            for _ in range(c["file_mib"] + 1):
-                file.write(bytes(1 << 20))
-    finally:
-        os.unlink(path)
-    return f"{c['file_mib'] + 1} MiB"
-
-
-def take_the_disk(c: dict) -> str:
-    """Many files, each within the limit, together far above it."""
-    paths = [os.path.join(c["writable"], f"part-{n}") for n in range(c["files"])]
-    try:
-        for path in paths:
-            with open(path, "wb") as file:
-                file.write(bytes(c["file_mib"] << 20))
-        time.sleep(c["hold_seconds"])
-    finally:
-        for path in paths:
-            if os.path.exists(path):
-                os.unlink(path)
-    return f"{len(paths) * c['file_mib']} MiB"
-
-
-def leave_a_daemon(c: dict) -> str:
-    """A process in a session of its own, orphaned and deaf, that outlives its parent. walls.py looks for it."""
-    deaf = "import signal,time\nfor s in (1, 2, 15): signal.signal(s, signal.SIG_IGN)\ntime.sleep(60)"
-    subprocess.Popen([sys.executable, "-S", "-c", deaf, c["token"]], start_new_session=True, stdin=subprocess.DEVNULL,
-                     stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    return "started"
-
-
-def ignore_the_end(c: dict) -> str:
-    """Deafness to every signal but SIGKILL, far beyond the wall clock."""
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
-    leave_a_daemon(c)
-    print(json.dumps({"deaf": True}), flush=True)
-    time.sleep(c["deaf_seconds"])
-    return "still here"
-
-
 SECRETS = [read_labels, read_labels_through_proc, read_inherited_descriptor, read_key_in_environment,
            read_environment_of_others, read_memory_of_others, trace_another_process, trace_first_process,
            read_gitconfig, read_project_git]
@@ -351,9 +276,7 @@ WAYS_OUT = [connect_to_loopback, connect_to_abstract_socket, connect_to_socket_f
             make_io_uring, make_unseen_memory, add_kernel_key, make_user_namespace, mount_something, remount_writable,
             gain_privileges, open_kernel_settings]
 TRACES = [write_to_read_only_mount, write_to_python, write_to_system]
-LIMITS = [take_memory, take_processes, take_one_huge_file, take_the_disk, leave_a_daemon, ignore_the_end]
 TOGETHER = [attempt.__name__ for attempt in (*SECRETS, *WAYS_OUT, *TRACES)]
-ALONE = [attempt.__name__ for attempt in LIMITS]
 
 
 def main(config: dict) -> None:

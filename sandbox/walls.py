@@ -17,7 +17,7 @@ from pathlib import Path
 
 import psutil
 
-from sandbox import attempts
+from sandbox import attempts, overuse
 from sandbox.box import Box, Limits, Mount, run, start
 from sandbox.decoys import Decoys
 from sandbox.find import remedy
@@ -34,7 +34,7 @@ PATIENCE_SECONDS = 20.0
 ALWAYS_POSSIBLE = {"read_labels", "read_labels_through_proc", "read_environment_of_others", "read_gitconfig",
                    "read_project_git", "read_key_in_environment", "read_inherited_descriptor", "connect_to_loopback",
                    "connect_to_abstract_socket", "connect_to_socket_file", "write_to_read_only_mount", "write_to_system",
-                   *attempts.ALONE}
+                   *overuse.ALONE}
 
 
 def probe(quick: bool = True) -> dict:
@@ -49,11 +49,11 @@ def probe(quick: bool = True) -> dict:
         except UserError as error:
             return {"isolation": "none", "attempts": [_row("start", "shell", False, True, str(error))]}
         jobs = [partial(_together, decoys, kind) for kind in KINDS]
-        for name in attempts.ALONE:
+        for name in overuse.ALONE:
             jobs += [partial(_alone, decoys, kind, name) for kind in (("method",) if quick else KINDS)]
         with ThreadPoolExecutor(len(jobs) + 2) as pool:
             outside = pool.submit(_outside_together, decoys)
-            limits_outside = [pool.submit(_outside_alone, decoys, name) for name in attempts.ALONE]
+            limits_outside = [pool.submit(_outside_alone, decoys, name) for name in overuse.ALONE]
             rows = [row for job in [pool.submit(job) for job in jobs] for row in job.result()]
             possible = {**outside.result(), **{name: got for one in limits_outside for name, got in one.result().items()}}
     return {"isolation": "bubblewrap", "attempts": [{**row, "control": possible[row["name"]]} for row in rows]}
@@ -79,8 +79,12 @@ def _row(name: str, kind: str, blocked: bool, control: bool, detail: str) -> dic
     return {"name": name, "sandbox": kind, "blocked": blocked, "control": control, "detail": detail}
 
 
+def _script(name: str) -> str:
+    return overuse.__file__ if name in overuse.ALONE else attempts.__file__
+
+
 def _box(decoys: Decoys, kind: str, name: str, limits: Limits) -> Box:
-    mounts = [Mount(attempts.__file__, "/aar/lib/attempts.py"), Mount(decoys.readonly, "/aar/features")]
+    mounts = [Mount(_script(name), "/aar/lib/attempts.py"), Mount(decoys.readonly, "/aar/features")]
     chdir = "/tmp"
     if kind != "method":
         chdir = "/aar/worktree"
@@ -151,7 +155,7 @@ def _outside(decoys: Decoys, name: str, config: dict) -> subprocess.Popen:
     """The same file, run as any subprocess would be."""
     folder = str(decoys.folder(f"outside-{name}"))
     config = {**config, "writable": folder, "readonly": folder, "system": [folder]}
-    return subprocess.Popen([sys.executable, "-I", "-S", attempts.__file__, json.dumps(config)],
+    return subprocess.Popen([sys.executable, "-I", "-S", _script(name), json.dumps(config)],
                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, pass_fds=(decoys.label_fd,),
                             env={**os.environ, "HOME": str(decoys.home)}, cwd=decoys.root)
 

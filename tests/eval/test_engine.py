@@ -52,7 +52,7 @@ HOSTILE = {
     "hanging while fitting": (f"{FIT}while True: pass\n", "timeout", "while fitting: stopped after the limit of 3 s"),
     "printing a gigabyte": (f"{FIT}for _ in range(10**6): print('x' * 1000)\n", "crashed", "printed more than 1 MB"),
     "one array that eats all memory": (f"{FIT}x = np.ones(10**10)\n", "crashed", "MemoryError"),
-    "eating memory bit by bit": (f"{FIT}x = [np.ones(10**6) for _ in itertools.count()]\n", "crashed", "memory|MemoryError"),
+    "eating memory bit by bit": (f"{FIT}x = [np.ones(10**7) for _ in itertools.count()]\n", "crashed", "memory|MemoryError"),
     "closing the socket and hanging": (f"{FIT}import os\n    os.closerange(3, 100)\n    while True: pass\n", "timeout", "stopped after the limit"),
     "killing itself": (f"{FIT}import ctypes; ctypes.string_at(0)\n", "crashed", "ended without an answer"),
 }  # fmt: skip
