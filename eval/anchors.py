@@ -55,15 +55,15 @@ def validation_correct(w2s: W2S, labels: np.ndarray, grid: Sequence[Recipe], val
 def choose(grid: Sequence[Recipe], right: np.ndarray) -> Recipe:
     """The best recipe by correctness `right` (recipes, items), averaged over draws.
 
-    One that depends on student seeds is taken only if it beats the best convex one by more than a standard error of their
-    paired difference: it is the luckiest of many otherwise, and no baseline should be weak because of that.
+    One that depends on student seeds is taken only if it beats the best convex one by more than two standard errors of
+    their paired difference: it may be only the luckiest of many, and no baseline should be weak because of that.
     """
     means = right.mean(1)
     best = int(np.argmax(means))
     convex = max((i for i, recipe in enumerate(grid) if not recipe.seeded), key=lambda i: means[i])
     difference = right[best] - right[convex]
     error = difference.std() / np.sqrt(len(difference))
-    return grid[best] if difference.mean() > error else grid[convex]
+    return grid[best] if difference.mean() > 2 * error else grid[convex]
 
 
 def seeds_correct(make_w2s, seeds: Sequence[int], labels: np.ndarray, recipe: Recipe, batch: Batch,

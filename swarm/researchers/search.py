@@ -148,7 +148,7 @@ class SearchResearcher:
         put_away = f"[ $(wc -c < notebook.md) -lt {MOST_NOTES} ] || mv notebook.md notes/until-{cycle:05d}.md\n"
         begin = f"[ -s notebook.md ] || printf %s {shlex.quote(first_note(self.config))} > notebook.md\n"
         return begin + put_away + begin + "".join(
-            f"grep -qF {shlex.quote(line)} notebook.md || printf '%s\\n' {shlex.quote(line)} >> notebook.md\n" for line in self.notes)
+            f"grep -qFe {shlex.quote(line)} notebook.md || printf '%s\\n' {shlex.quote(line)} >> notebook.md\n" for line in self.notes)
 
     def _tidy(self) -> str:
         """A command that removes own method files beyond the limit, the worst first."""
@@ -204,7 +204,7 @@ class SearchResearcher:
     def _say(self, script: "Script") -> None:
         """Post what waits, unless it was posted in an earlier life."""
         for post in self.posts:
-            there = f'grep -qsF {shlex.quote(post.title)} "$AAR_FORUM"/*-{self.config.name}-*.md'
+            there = f'grep -qsFe {shlex.quote(post.title)} "$AAR_FORUM"/*-{self.config.name}-*.md'
             options = f"--type {post.type} --title {shlex.quote(post.title)}"
             if post.submission:
                 options += f" --submission {shlex.quote(post.submission)}"

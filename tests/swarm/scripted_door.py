@@ -45,6 +45,9 @@ def submit(run: Path, agent: str, arguments: argparse.Namespace) -> int:
     source = Path(arguments.method).read_text()
     git("add", "-A")
     git("commit", "-q", "--allow-empty", "-m", arguments.message + "".join(f"\n\nInspired-by: {c}" for c in arguments.inspired_by))
+    if (run / "die-before-scoring").exists():
+        (run / "die-before-scoring").unlink()
+        return 1
     with open(run / "ledger.jsonl", "a+") as ledger:
         fcntl.flock(ledger, fcntl.LOCK_EX)
         ledger.seek(0)

@@ -106,6 +106,16 @@ def test_asking_again_for_the_same_commit_gives_the_same_submission(run):
     assert run.sh(f"aar wait {first['submission']}").code == 0
 
 
+def test_a_method_without_a_chance_costs_one_draw_and_its_way_is_in_the_ledger(run):
+    run.submit(NAIVE.format(l2=0.35), "methods/good.py")
+    wrong = NAIVE.format(l2=0.3).replace("labels = (w2s.weak[:, 1] > 0.5)", "labels = (w2s.weak[:, 1] < 0.5)")
+    verdict = run.submit(wrong, "methods/wrong.py", agent="agent-1")
+    record = Ledger(run.paths.ledger).verdicts[verdict["submission"]]
+    assert record["promotion"] in (None, "random")  # one in twenty goes on all the same, to count wrong rejections
+    assert (record["rung"], record["draws"]) == (("quick", 1) if record["promotion"] is None else ("full", 3))
+    assert record["pgr"] < 0 and record["against_best"] == "worse"
+
+
 def test_a_crash_comes_back_with_the_methods_own_traceback(run):
     verdict = run.submit('"""Bad."""\n\n\ndef fit(w2s):\n    return w2s.texts[10**9]\n', "methods/bad.py")
     assert verdict["status"] == "crashed" and "line 5" in verdict["error"] and "IndexError" in verdict["error"]

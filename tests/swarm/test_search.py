@@ -124,14 +124,15 @@ def test_an_agent_that_comes_back_goes_on_as_if_it_had_never_been_away(tmp_path:
     assert len(away.posts()) == len(steady.posts())
 
 
-def test_a_plan_that_was_made_but_not_submitted_is_carried_out_by_the_next_life(run: Run) -> None:
-    agent = run.agent()
-    assert agent.step()
-    plan = agent._think()
-    agent.record(plan)  # killed here
+def test_a_submission_that_was_cut_off_is_made_again_with_the_same_files(run: Run) -> None:
+    """Then the run knows it by its commit, and nothing is scored twice."""
+    assert run.agent().step()
+    (run.folder / "die-before-scoring").touch()
+    assert run.agent().step()
     back = run.agent()
-    assert back.pending == plan and back.step()
-    assert [v["method"] for v in run.ledger()][1:] == [plan["method"]] and back.cycle == 2
+    assert back.pending is not None and back.step() and back.cycle == 2
+    again = run.git("-C", str(run.folder / "base"), "diff", "aar/run/agent-1~1", "aar/run/agent-1")
+    assert again == "" and len(run.ledger()) == 2 and len(run.posts()) == 1
 
 
 def test_a_verdict_that_was_lost_on_its_way_is_found_in_the_scores_and_not_asked_for_again(run: Run) -> None:

@@ -1,0 +1,92 @@
+"""Slots belong to the machine, are held by one, and are free when their holder dies."""
+
+import multiprocessing
+import os
+import signal
+import threading
+import time
+
+import pytest
+
+from eval.slots import Slot, Slots, make_slots
+from state.errors import UserError
+
+
+def test_by_default_there_is_one_slot_for_each_pair_of_cores():
+    slots = make_slots("none")
+    assert len(slots) == max(1, len(os.sched_getaffinity(0)) // 2)
+    assert all(slot.gpu is None for slot in slots)
+
+
+def test_a_device_that_is_not_there_is_one_clear_line():
+    with pytest.raises(UserError, match="no CUDA device 99"):
+        make_slots("99")
+    with pytest.raises(UserError, match="list of device numbers"):
+        make_slots("all")
+
+
+def test_never_more_holders_than_slots_and_everybody_gets_one(tmp_path):
+    slots = Slots([Slot(0), Slot(1)], tmp_path)
+    inside, most, served, lock = [0], [0], [], threading.Lock()
+
+    def work(number):
+        with slots.hold() as slot:
+            with lock:
+                inside[0] += 1
+                most[0] = max(most[0], inside[0])
+            time.sleep(0.02)
+            with lock:
+                inside[0] -= 1
+                served.append((number, slot.number))
+
+    threads = [threading.Thread(target=work, args=(n,)) for n in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most[0] == 2 and sorted(n for n, _ in served) == list(range(12))
+
+
+def _hold_forever(folder, held):
+    with Slots([Slot(0)], folder).hold():
+        held.set()
+        time.sleep(600)
+
+
+def test_a_slot_is_free_when_its_holder_is_killed(tmp_path):
+    context = multiprocessing.get_context("spawn")
+    held = context.Event()
+    holder = context.Process(target=_hold_forever, args=(tmp_path, held))
+    holder.start()
+    assert held.wait(30)
+    stop = threading.Event()
+    threading.Timer(0.3, stop.set).start()
+    with pytest.raises(InterruptedError), Slots([Slot(0)], tmp_path).hold(stop):
+        pytest.fail("the slot was held by another process")
+    os.kill(holder.pid, signal.SIGKILL)
+    with Slots([Slot(0)], tmp_path).hold() as slot:
+        assert slot.number == 0
+    holder.join()
+
+
+def test_who_waits_gets_a_slot_though_its_holder_wants_it_again_at_once(tmp_path):
+    slots, stop, turns = Slots([Slot(0)], tmp_path), threading.Event(), [0]
+
+    def greedy():
+        while not stop.is_set():
+            with slots.hold():
+                turns[0] += 1
+                time.sleep(0.02)
+
+    thread = threading.Thread(target=greedy)
+    thread.start()
+    try:
+        while not turns[0]:
+            time.sleep(0.01)
+        for _ in range(3):
+            before = turns[0]
+            with slots.hold():
+                assert turns[0] - before <= 10
+    finally:
+        stop.set()
+        thread.join()
