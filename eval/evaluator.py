@@ -14,6 +14,7 @@ import json
 import os
 import queue
 import secrets
+import statistics
 import subprocess
 import sys
 import threading
@@ -36,6 +37,9 @@ from stats.ranking import ranked
 
 RANDOM_PROMOTIONS = 0.05
 """Share of submissions that reach the full rung though the quick one says no: counts wrong rejections."""
+
+SANDBOX_SECONDS = 0.2
+"""About what one more sandbox costs a machine, most of it spent importing numpy."""
 
 
 def run_secret(folder: Path) -> bytes:
@@ -143,29 +147,36 @@ class Evaluator:
         self._append(verdict, say)
 
     def _rungs(self, request: dict, found: Scan, source: str, slot: Slot, started: float, say) -> None:
-        say({"event": "started", "submission": request["submission"], "rung": "quick"})
-        outcome = self.engine.run(source, request["method"], self.search[:1], found.needs_groups, slot)
-        extra: dict = {"rung": "quick", "draws": 1, "promotion": None}
+        draws = self.search if self._quick_saves_nothing() else self.search[:1]
+        extra: dict = {"rung": "full", "draws": len(draws), "promotion": "cheap"}
+        if len(draws) < len(self.search):
+            extra |= {"rung": "quick", "promotion": None}
+        say({"event": "started", "submission": request["submission"], "rung": extra["rung"]})
+        outcome = self.engine.run(source, request["method"], draws, found.needs_groups, slot)
         if outcome.status != "scored":
             self._finish(request, found, outcome, extra, started, say, slot)
             return
         predictions = outcome.predictions
-        correct = correctness(self.prepared, "search", predictions)
-        extra["promotion"] = self._promotion(request, found, correct)
-        if extra["promotion"] is None or len(self.search) == 1:
-            if len(self.search) == 1:
-                extra["rung"] = "full"
-            self._scored(request, found, outcome, predictions, self.quick, extra, started, say, slot)
-            return
-        say({"event": "started", "submission": request["submission"], "rung": "full"})
-        extra["rung"], extra["draws"] = "full", len(self.search)
-        rest = self.engine.run(source, request["method"], self.search[1:], found.needs_groups, slot)
-        _add_up(outcome, rest)
-        if rest.status != "scored":
-            self._finish(request, found, outcome, extra, started, say, slot)
-            return
-        predictions = np.concatenate([predictions, rest.predictions])
-        self._scored(request, found, outcome, predictions, self.full, extra, started, say, slot)
+        if extra["rung"] == "quick":
+            extra["promotion"] = self._promotion(request, found, correctness(self.prepared, "search", predictions))
+            if extra["promotion"] is not None:
+                say({"event": "started", "submission": request["submission"], "rung": "full"})
+                extra |= {"rung": "full", "draws": len(self.search)}
+                rest = self.engine.run(source, request["method"], self.search[1:], found.needs_groups, slot)
+                _add_up(outcome, rest)
+                if rest.status != "scored":
+                    self._finish(request, found, outcome, extra, started, say, slot)
+                    return
+                predictions = np.concatenate([predictions, rest.predictions])
+        anchored = self.full if extra["rung"] == "full" else self.quick
+        self._scored(request, found, outcome, predictions, anchored, extra, started, say, slot)
+
+    def _quick_saves_nothing(self) -> bool:
+        """Whether all draws cost less than a second sandbox would, by the cost of the run's latest submissions."""
+        with self._lock:
+            latest = [v for v in self._ledger.verdicts.values() if v["status"] == "scored" and not v.get("same_as")][-20:]
+        a_draw = statistics.median(v["method_seconds"] / v["draws"] for v in latest) if latest else float("inf")
+        return a_draw * (len(self.search) - 1) < SANDBOX_SECONDS
 
     def _promotion(self, request: dict, found: Scan, correct: np.ndarray) -> str | None:
         """Why a submission goes on to the full rung, or None. `correct`: (1, items)."""

@@ -76,6 +76,7 @@ def test_a_worker_that_fails_is_told_in_one_line(encoder, tmp_path):
 
 SCRIPT = """
 import sys
+from pathlib import Path
 from eval.features import Encoder, compute_features
 encoder = Encoder(Path(sys.argv[1]), ("mean:6",), "{text}", 60)
 texts = [f"film number {i} " + "was good " * (i % 20) for i in range(20000)]

@@ -32,14 +32,17 @@ def fit(w2s):
 '''
 
 
+SLOW = NAIVE.replace("    labels", "    for _ in range(10**7):  # a fit that costs more than a sandbox\n        pass\n    labels")
+
+
 class Run:
     """A run with its broker and evaluator, whose agents' hands the tests move."""
 
-    def __init__(self, checkout):
-        self.checkout = checkout
+    def __init__(self, checkout, name):
+        self.checkout, self.name = checkout, name
         swarm.create.PROJECT, before = checkout.folder, swarm.create.PROJECT
         try:
-            self.paths = create_run(Options(agents=2, task="smoke", run="door", seconds=3600))
+            self.paths = create_run(Options(agents=2, task="smoke", run=name, seconds=3600))
         finally:
             swarm.create.PROJECT = before
         self.config = load_config(self.paths)
@@ -68,7 +71,7 @@ class Run:
 
 @pytest.fixture(scope="module")
 def run(smoke, module_checkout):
-    run = Run(module_checkout)
+    run = Run(module_checkout, "door")
     yield run
     run.close()
 
@@ -104,16 +107,6 @@ def test_asking_again_for_the_same_commit_gives_the_same_submission(run):
     second = run.submit(NAIVE.format(l2=0.7), "methods/again.py", options="--json")
     assert (first["submission"], first["commit"]) == (second["submission"], second["commit"])
     assert run.sh(f"aar wait {first['submission']}").code == 0
-
-
-def test_a_method_without_a_chance_costs_one_draw_and_its_way_is_in_the_ledger(run):
-    run.submit(NAIVE.format(l2=0.35), "methods/good.py")
-    wrong = NAIVE.format(l2=0.3).replace("labels = (w2s.weak[:, 1] > 0.5)", "labels = (w2s.weak[:, 1] < 0.5)")
-    verdict = run.submit(wrong, "methods/wrong.py", agent="agent-1")
-    record = Ledger(run.paths.ledger).verdicts[verdict["submission"]]
-    assert record["promotion"] in (None, "random")  # one in twenty goes on all the same, to count wrong rejections
-    assert (record["rung"], record["draws"]) == (("quick", 1) if record["promotion"] is None else ("full", 3))
-    assert record["pgr"] < 0 and record["against_best"] == "worse"
 
 
 def test_a_crash_comes_back_with_the_methods_own_traceback(run):
@@ -163,6 +156,34 @@ def test_who_speaks_is_told_by_the_socket_not_by_the_request(run):
     )
     assert "Extra inputs are not permitted" in run.sh("python -", talk).output
     assert not [name for name in os.listdir(run.paths.forum) if "forged" in name]
+
+
+# -- the two rungs -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def dear(smoke, module_checkout):
+    """A run whose methods cost more than a sandbox."""
+    run = Run(module_checkout, "dear")
+    yield run
+    run.close()
+
+
+def test_a_method_without_a_chance_costs_one_draw_and_its_way_is_in_the_ledger(dear):
+    good = dear.submit(SLOW.format(l2=0.3), "methods/good.py")
+    assert (good["rung"], good["draws"]) == ("full", 3)
+    wrong = SLOW.format(l2=0.3).replace("w2s.weak[:, 1] > 0.5", "w2s.weak[:, 1] < 0.5")
+    verdict = dear.submit(wrong, "methods/wrong.py")
+    record = Ledger(dear.paths.ledger).verdicts[verdict["submission"]]
+    assert record["promotion"] in (None, "random")  # one in twenty goes on all the same, to count wrong rejections
+    assert (record["rung"], record["draws"]) == (("quick", 1) if record["promotion"] is None else ("full", 3))
+    assert record["pgr"] < 0 and record["against_best"] == "worse"
+
+
+def test_a_method_within_noise_of_the_best_goes_on_to_all_draws_and_is_paired_with_it(dear):
+    verdict = dear.submit(SLOW.format(l2=0.31), "methods/close.py")
+    record = Ledger(dear.paths.ledger).verdicts[verdict["submission"]]
+    assert (record["rung"], record["promotion"], record["against_best"]) == ("full", "upper bound", "within noise")
 
 
 # -- the walls --------------------------------------------------------------------------------------------------------------
