@@ -5,8 +5,8 @@ nor a sealed label takes part in that choice.
 """
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Sequence
 
 import numpy as np
 

@@ -7,13 +7,22 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, Callable
+from typing import Any
 
 import numpy as np
 
-from eval.anchors import (CEILING_GRID, NAIVE_GRID, Recipe, choose, describe, mean_and_error, seeds_correct,
-                          validation_correct)
+from eval.anchors import (
+    CEILING_GRID,
+    NAIVE_GRID,
+    Recipe,
+    choose,
+    describe,
+    mean_and_error,
+    seeds_correct,
+    validation_correct,
+)
 from eval.prepared import Draw, Part, Prepared
 from eval.task import Task
 from eval.teacher import Teacher

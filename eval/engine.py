@@ -12,6 +12,7 @@ import hashlib
 import hmac
 import os
 import time
+from collections import Counter
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -65,8 +66,9 @@ class Engine:
         self._packed: dict[int, int] = {}
         self._batches: dict[tuple[str, bool], list[tuple[np.ndarray, int]]] = {}
         self.limits = Limits(memory_mib=self.task.memory_mib, processes=64, output_bytes=OUTPUT_BYTES, disk_mib=256)
-        # Two waiting for a slot of its own: the quick rung's, and the full rung's that often follows.
-        self.pools = {gpu: WarmPool(method_box(self.limits, isolation, gpu), ahead=2) for gpu in {slot.gpu for slot in slots}}
+        # One waiting for each slot, and one more: the quick rung's sandbox is often followed by the full rung's.
+        slots_of = Counter(slot.gpu for slot in slots)
+        self.pools = {gpu: WarmPool(method_box(self.limits, isolation, gpu), count + 1) for gpu, count in slots_of.items()}
 
     def close(self) -> None:
         for pool in self.pools.values():

@@ -19,6 +19,7 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 from pathlib import Path
 
 import numpy as np
@@ -264,6 +265,7 @@ class Evaluator:
             except Exception as error:
                 # A worker that died silently would leave the queue standing; the process ends and is started anew.
                 say({"event": "failed", "submission": request["submission"], "detail": f"{type(error).__name__}: {error}"})
+                traceback.print_exc()
                 os._exit(70)
 
 

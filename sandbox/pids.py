@@ -59,7 +59,7 @@ def _new_group(first: int, processes: int) -> Path | None:
     return group
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def cgroup_parent() -> Path | None:
     """The folder in which cgroups with the pids controller can be made; None if there is none."""
     for line in Path("/proc/self/mounts").read_text().splitlines():

@@ -69,7 +69,7 @@ def _only_if_call(number: int, body: list[bytes]) -> list[bytes]:
     return [_instruction(JEQ, number, 0, len(body)), *body]
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def program(machine: str | None = None, gpu: bool = False) -> bytes:
     """The filter for `machine` ("x86_64" or "aarch64", default this one); 8 bytes an instruction.
 

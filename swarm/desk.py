@@ -31,6 +31,9 @@ MOST_POSTS_A_MINUTE = 20
 MOST_ATTEMPTS = 3
 """How often a submission may take the evaluator down with it before it is given up."""
 
+MOST_FAILURES = MOST_ATTEMPTS + 2
+"""How often in a row, without a verdict in between, the evaluator may end by itself: more cannot be one submission's fault."""
+
 
 class Desk:
     """The run as the broker sees it. Thread-safe. `config`: run.toml."""
@@ -47,6 +50,8 @@ class Desk:
         self._changed = threading.Condition()
         self._posts: dict[str, list[float]] = {}
         self._attempts: dict[str, int] = {}
+        self._failures = 0
+        self.fatal: str | None = None
         self._in_evaluator: set[str] = set()
         self.evaluator = EvaluatorClient(paths, self._on_event)
 
@@ -70,6 +75,7 @@ class Desk:
             if kind == "started":
                 self.rungs[name] = event["rung"]
             elif kind == "verdict":
+                self._failures = 0
                 self.ledger.refresh()
                 self.rungs.pop(name, None)
                 self._in_evaluator.discard(name)
@@ -108,8 +114,12 @@ class Desk:
         """The evaluator ended by itself: start another, and hand over again what it had not finished."""
         if self.stop.is_set():
             return
+        self._failures += 1
+        if self._failures > MOST_FAILURES:
+            self.fatal = f"the evaluator fails again and again: {self._last_words()} (all of it: {self.paths.evaluator / 'log'})"
+            return
         self.ledger_event("evaluator-restarted", None, f"exit code {code}")
-        time.sleep(0.2)
+        self.stop.wait(0.1 * 2**self._failures)
         self.evaluator.start()
         with self._changed:
             self.ledger.refresh()
@@ -120,6 +130,10 @@ class Desk:
                 self._hand_over(record)
             self.rungs.clear()
             self._changed.notify_all()
+
+    def _last_words(self) -> str:
+        lines = (self.paths.evaluator / "log").read_bytes()[-4000:].decode(errors="replace").strip().splitlines()
+        return one_line(lines[-1], 300) if lines else "no reason given"
 
     # -- what agents ask for ------------------------------------------------------------------------------------------
 

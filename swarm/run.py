@@ -136,6 +136,8 @@ class Operator:
             if time.monotonic() - shown >= 2 * TICK_SECONDS:
                 shown = time.monotonic()
                 self._write_state()
+            if self.desk.fatal:
+                raise UserError(self.desk.fatal)
             if all(worker.state in ("done", "parked") for worker in self.supervisor.workers.values()):
                 break
             self.asked_to_stop.wait(TICK_SECONDS)

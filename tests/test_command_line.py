@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -85,6 +86,18 @@ def test_an_unprepared_task_says_what_to_type(checkout, monkeypatch, tmp_path):
     monkeypatch.setenv("AAR_HOME", str(tmp_path / "home"))
     refused(checkout.aar("--agents", "1", "--task", "smoke"), "python aar.py prepare smoke")
     refused(checkout.aar("eval", "methods/naive.py", "--task", "smoke"), "python aar.py prepare smoke")
+
+
+def test_an_evaluator_that_cannot_work_ends_the_run_with_its_own_words(smoke, checkout, monkeypatch, tmp_path):
+    home = tmp_path / "home"
+    shutil.copytree(smoke.folder.root, home / "tasks" / "smoke")
+    (home / "tasks" / "smoke" / "private" / "public" / "labels.npy").unlink()
+    monkeypatch.setenv("AAR_HOME", str(home))
+    code, printed = checkout.aar("--agents", "1", "--task", "smoke", "--run", "broken")
+    last = printed.strip().splitlines()[-1]
+    assert code == 2 and "the evaluator fails again and again" in last and "labels.npy" in last
+    restarts = [json.loads(line) for line in (checkout.folder / ".aar/runs/broken/ledger.jsonl").read_text().splitlines()]
+    assert sum(record.get("event") == "evaluator-restarted" for record in restarts) <= 6
 
 
 def test_outside_the_environment_the_command_finds_it_or_says_what_to_type(checkout, tmp_path):
