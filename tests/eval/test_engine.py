@@ -24,13 +24,16 @@ def predicting(body: str) -> str:
 
 @pytest.fixture(scope="module")
 def engine(smoke):
-    prepared = Prepared(smoke.task.model_copy(update={"fit_seconds": 3.0, "memory_mib": 600}), smoke.folder)
+    prepared = Prepared(smoke.task.model_copy(update={"fit_seconds": 60.0, "memory_mib": 600}), smoke.folder)
     engine = Engine(prepared, b"s" * 32, "bubblewrap", [Slot(0)])
     yield engine
     engine.close()
 
 
 def run(engine: Engine, source: str, draws=(0,), groups=False):
+    # Only what hangs meets the wall clock: how long the rest takes is the machine's business.
+    seconds = 3.0 if "while True: pass" in source else 60.0
+    engine.task = engine.task.model_copy(update={"fit_seconds": seconds})
     return engine.run(source, "methods/x.py", list(draws), groups, Slot(0))
 
 
