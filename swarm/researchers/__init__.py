@@ -3,11 +3,13 @@
 The agent process builds a researcher with its configuration, its hands (a shell in the agent's sandbox) and `record`,
 which appends to the transcript. A researcher that is built anew on the same folder goes on where the last one was.
 """
+
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable, Protocol
+from typing import Any, Protocol
 
 
 @dataclass(frozen=True)

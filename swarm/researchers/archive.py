@@ -3,11 +3,12 @@
 What a part is worth is told by the mean lift of the recipes that hold it, shrunk towards nothing. A direction's words
 tilt what is tried first.
 """
+
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Sequence
 
 from swarm.researchers.catalogue import BLOCKS, HEAD_STEMS
 from swarm.researchers.recipe import Recipe

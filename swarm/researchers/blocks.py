@@ -5,6 +5,7 @@ for word. So the blocks are ordinary code that can be read, tested and run; the 
 them, nor numpy. A cleaning block takes the pool's `targets` (n,), the chance of the positive class in [0, 1], and
 `weights` (n,) >= 0, and returns both anew. `student` stands for the options of the student that a block trains.
 """
+
 import numpy as np
 
 
@@ -203,7 +204,8 @@ def two_clusters(w2s, targets, weights, rounds, components, **student):
     for _ in range(rounds):
         share = np.stack([weights * (1 - targets), weights * targets])
         means = share @ z / share.sum(axis=1, keepdims=True)
-        spread = sum((row[:, None] * (z - mean)).T @ (z - mean) for row, mean in zip(share, means)) / share.sum()
+        scatter = [(row[:, None] * (z - mean)).T @ (z - mean) for row, mean in zip(share, means, strict=True)]
+        spread = sum(scatter) / share.sum()
         direction = np.linalg.solve(spread + 0.1 * np.eye(components), means[1] - means[0])
         targets, weights = chances(w2s, z @ direction), np.ones(len(targets))
     return targets, weights

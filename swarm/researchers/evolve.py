@@ -3,11 +3,12 @@
 Everything here is standard library and small: an archive of some thousand recipes costs milliseconds. Nothing in here
 runs a method or talks to anyone.
 """
+
 from __future__ import annotations
 
 import random
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Callable, Sequence
 
 from swarm.researchers.archive import Found, Taste, credit, standing
 from swarm.researchers.catalogue import MOST_COST
@@ -20,8 +21,8 @@ CANDIDATES = 4
 
 @dataclass(frozen=True)
 class Plan:
-    """What to submit next and why. `move`: start, fresh, change, tune, cross, adopt or drop; `parents` are submissions and
-    `inspired_by` their commits."""
+    """What to submit next and why. `move`: start, fresh, change, tune, cross, adopt or drop; `parents` are submissions
+    and `inspired_by` their commits."""
 
     recipe: Recipe
     move: str
@@ -48,6 +49,7 @@ class Evolution:
 
     def expected_lift(self, recipe: Recipe, parent: Found | None) -> float:
         """The parent's lift, shrunk, plus what the changed parts were worth elsewhere."""
+
         def worth(parts: Sequence[str]) -> float:
             return sum(self.credit.get(part, 0.0) for part in set(parts))
 
@@ -83,7 +85,9 @@ class Evolution:
         """Insert, remove or replace a step, or another head."""
         made = [self._new(lambda: self.vary.mutated(parent.recipe)) for _ in range(CANDIDATES)]
         recipe = max(made, key=lambda r: self.expected_lift(r, parent) + self.rng.gauss(0, 0.03))
-        return self.plan(recipe, "change" if parent.agent == self.me else "adopt", [parent], difference(parent.recipe, recipe))
+        return self.plan(
+            recipe, "change" if parent.agent == self.me else "adopt", [parent], difference(parent.recipe, recipe)
+        )
 
     def tune(self, parent: Found) -> Plan:
         """One constant, one rung up or down its ladder."""
@@ -117,6 +121,7 @@ class Evolution:
             if recipe not in self.seen:
                 return recipe
 
+
 def choose(evolution: Evolution, cycle: int, dropped_last: bool) -> Plan:
     """The next plan. The first is the direction's; after that luck, tilted towards what has a parent worth it."""
     rng, mine, others = evolution.rng, evolution.mine, evolution.others
@@ -127,8 +132,13 @@ def choose(evolution: Evolution, cycle: int, dropped_last: bool) -> Plan:
         return plan
     parent = best if best and rng.random() < 0.7 else rng.choice(mine[:4]) if mine else None
     partner = others[min(int(rng.expovariate(0.7)), len(others) - 1)] if others else None
-    moves = {"fresh": 0.12 if best or partner else 1.0, "change": 0.3 * bool(parent), "tune": 0.22 * bool(parent),
-             "cross": 0.2 * bool(parent and partner), "adopt": 0.0}
+    moves = {
+        "fresh": 0.12 if best or partner else 1.0,
+        "change": 0.3 * bool(parent),
+        "tune": 0.22 * bool(parent),
+        "cross": 0.2 * bool(parent and partner),
+        "adopt": 0.0,
+    }
     if partner and (best is None or (partner.low or 0) > (best.low or 0)):
         moves["adopt"] = 0.25 if best else 0.6
     move = rng.choices(list(moves), list(moves.values()))[0]

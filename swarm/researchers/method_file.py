@@ -3,11 +3,12 @@
 `read` is strict: it rebuilds the file from what it understood and compares the code, so that a changed helper is never
 taken for the known one. A file that it cannot read is somebody's own work, and the search leaves it alone.
 """
+
 from __future__ import annotations
 
 import ast
 import textwrap
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,9 @@ def write(recipe: Recipe) -> str:
     calls = [recipe.start, *(step.block for step in recipe.steps), *(["Average"] if recipe.second else [])]
     functions = "\n\n\n".join(_source()[name] for name in _needed(calls))
     about = textwrap.fill(describe(recipe) + ".", WIDTH)
-    return (f'"""{title(recipe)[0].upper()}{title(recipe)[1:]}.\n\n{about}\n"""\nimport numpy as np\n\nFAMILY = "{recipe.family}"\n\n\n'
-            f"{_fit(recipe)}\n\n\n{functions}\n")
+    name = title(recipe)
+    head = f'"""{name[0].upper()}{name[1:]}.\n\n{about}\n"""\nimport numpy as np\n\nFAMILY = "{recipe.family}"\n'
+    return f"{head}\n\n{_fit(recipe)}\n\n\n{functions}\n"
 
 
 def _fit(recipe: Recipe) -> str:
@@ -39,7 +41,10 @@ def _fit(recipe: Recipe) -> str:
         lines.append(f"    return student{_cut(recipe.cut)}")
         return "\n".join(lines)
     for name, options in (("one", first), ("two", {**first, recipe.second[0]: recipe.second[1]})):
-        lines += [f"    {name} = {_head(options, recipe.l2)}", *([f"    {name}{_cut(recipe.cut)}"] if _cut(recipe.cut) else [])]
+        lines += [
+            f"    {name} = {_head(options, recipe.l2)}",
+            *([f"    {name}{_cut(recipe.cut)}"] if _cut(recipe.cut) else []),
+        ]
     return "\n".join([*lines, "    return Average([one, two])"])
 
 
@@ -68,13 +73,13 @@ def _source() -> dict[str, str]:
     return {node.name: ast.get_source_segment(text, node) or "" for node in nodes}
 
 
-@lru_cache(maxsize=None)
+@cache
 def _calls(name: str) -> tuple[str, ...]:
     nodes = ast.walk(ast.parse(_source()[name]))
     return tuple({node.id for node in nodes if isinstance(node, ast.Name)} & set(_source()) - {name})
 
 
-@lru_cache(maxsize=None)
+@cache
 def _trains(name: str) -> bool:
     """Whether this block hands options on to a student."""
     return "**student" in _source()[name]

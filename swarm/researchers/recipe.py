@@ -2,6 +2,7 @@
 
 `method_file.py` writes a recipe as a method for people and reads it back; here it is told in words.
 """
+
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
@@ -23,7 +24,7 @@ class Step:
     def values(self) -> dict[str, Any]:
         return dict(self.constants)
 
-    def with_(self, name: str, value: Any) -> "Step":
+    def with_(self, name: str, value: Any) -> Step:
         return replace(self, constants=tuple((n, value if n == name else v) for n, v in self.constants))
 
 
@@ -57,17 +58,24 @@ class Recipe:
         return (*start, *(step.block for step in self.steps), *head, *second, *view, f"cut {self.cut}")
 
     @property
-    def outline(self) -> "Recipe":
+    def outline(self) -> Recipe:
         """The recipe but for its head's l2 and cut: what two of the same outline show is nearly the same."""
         return replace(self, l2=0.0, cut="half")
 
     def to_json(self) -> dict[str, Any]:
         steps = [{"block": step.block, **step.values} for step in self.steps]
-        return {"start": self.start, "steps": steps, "view": self.view, "components": self.components, "l2": self.l2,
-                "cut": self.cut, "second": self.second and list(self.second)}
+        return {
+            "start": self.start,
+            "steps": steps,
+            "view": self.view,
+            "components": self.components,
+            "l2": self.l2,
+            "cut": self.cut,
+            "second": self.second and list(self.second),
+        }
 
     @staticmethod
-    def from_json(data: dict[str, Any]) -> "Recipe":
+    def from_json(data: dict[str, Any]) -> Recipe:
         steps = tuple(Step(s["block"], tuple((k, v) for k, v in s.items() if k != "block")) for s in data["steps"])
         second = data["second"] and (data["second"][0], data["second"][1])
         return Recipe(data["start"], steps, data["view"], data["components"], data["l2"], data["cut"], second)
@@ -111,8 +119,19 @@ def title(recipe: Recipe) -> str:
     return ", ".join([*map(_name, recipe.steps), *_head_names(recipe)]) or "plain labels"
 
 
-SHOWN = {"share": "{:.0%}", "power": "power {:g}", "trust": "trust {:g}", "q": "q {:g}", "neighbours": "{}", "bins": "{} levels",
-         "rounds": "{}x", "generations": "{}x", "shrink": "shrink {:g}", "other": "with {}", "components": "{} pc"}
+SHOWN = {
+    "share": "{:.0%}",
+    "power": "power {:g}",
+    "trust": "trust {:g}",
+    "q": "q {:g}",
+    "neighbours": "{}",
+    "bins": "{} levels",
+    "rounds": "{}x",
+    "generations": "{}x",
+    "shrink": "shrink {:g}",
+    "other": "with {}",
+    "components": "{} pc",
+}
 
 
 def _name(step: Step) -> str:

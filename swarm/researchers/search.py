@@ -1,38 +1,35 @@
 """The search researcher: an honest evolutionary search over method building blocks, with no language model.
 
-Each step chooses a recipe (`evolve.py`), writes it as a method file (`method_file.py`), submits it with a prediction, waits
-for the verdict, and tells the forum what was learned, failures included. It reads the run's scores, the method files of
-others from their commits, and what people write in the forum, whose words tilt its taste as its direction's do.
+Each step chooses a recipe (`evolve.py`), writes it as a method file (`method_file.py`), submits it with a prediction,
+waits for the verdict, and tells the forum what was learned, failures included (`words.py`). It reads the run's scores,
+the method files of others from their commits, and what people write in the forum, whose words tilt its taste as its
+direction's do.
 
 It works through the same door as any other agent. All that it knows is in its transcript and in the ledger: built anew
 on the same folder it goes on, and what was submitted once is not submitted again. Standard library only, since many
 of these wait beside each other.
 """
+
 from __future__ import annotations
 
 import json
-import os
 import random
-import re
 import shlex
 import time
+from collections.abc import Iterable
 from dataclasses import asdict
-from typing import Any, Iterable
+from typing import Any
 
 from state.files import read_jsonl
-from swarm.researchers import AgentConfig, Hands, Outcome, Record
+from swarm.researchers import AgentConfig, Hands, Record
 from swarm.researchers.archive import Found, standing, taste
+from swarm.researchers.commands import MOST_BYTES, MOST_READ, PAGE, Script, last_object, notebook
 from swarm.researchers.evolve import Evolution, Plan, choose
 from swarm.researchers.method_file import read, write
 from swarm.researchers.recipe import Recipe, file_name, title
 from swarm.researchers.words import Post, first_note, learned, note, post_about
 
 WAIT_SECONDS = 3600.0
-MOST_READ, MOST_BYTES, PAGE, MOST_PEOPLE = 6, 6000, 50, 6000
-"""What a command may print is limited to 60 kB: so many method files of others of so many bytes, so many verdicts, so many
-bytes of what people wrote. What does not fit comes with the next command."""
-MOST_NOTES = 40_000
-"""Bytes of the notebook before it is put away under notes/ and a new one begun."""
 MOST_FILES = 150
 """Method files that stay in the worktree; beyond, the worst go. Their commits remain."""
 PATIENCE = 6
@@ -78,8 +75,18 @@ class SearchResearcher:
             recipe = self.tried.get(verdict["method"]) if mine else self.recipes.get(verdict["commit"])
             scored = verdict["status"] == "scored" and verdict.get("track") == "main"
             figures = {key: verdict.get(key) if scored else None for key in ("pgr", "lift", "lift_low")}
-            found.append(Found(verdict["submission"], verdict["agent"], verdict["commit"], recipe,
-                               scored and verdict.get("rung") == "full", figures["pgr"], figures["lift"], figures["lift_low"]))
+            found.append(
+                Found(
+                    verdict["submission"],
+                    verdict["agent"],
+                    verdict["commit"],
+                    recipe,
+                    scored and verdict.get("rung") == "full",
+                    figures["pgr"],
+                    figures["lift"],
+                    figures["lift_low"],
+                )
+            )
         return found
 
     # --- one cycle --------------------------------------------------------------------------------------------------
@@ -110,12 +117,25 @@ class SearchResearcher:
         self._read_more()
         rng = random.Random(f"{self.config.seed} {self.config.name} {self.cycle}")
         seen = set(self.tried.values()) | {recipe for recipe in self.recipes.values() if recipe}
-        mind = Evolution(self.archive(), self.config.name, taste(f"{self.config.direction}\n{self.people}", self.config.views),
-                         seen, rng)
+        mind = Evolution(
+            self.archive(),
+            self.config.name,
+            taste(f"{self.config.direction}\n{self.people}", self.config.views),
+            seen,
+            rng,
+        )
         plan = choose(mind, self.cycle, self.last_move == "drop")
-        return {"kind": "plan", "cycle": self.cycle, "method": self._free_name(plan.recipe), "recipe": plan.recipe.to_json(),
-                "move": plan.move, "parents": list(plan.parents), "inspired_by": list(plan.inspired_by), "predict": plan.predict,
-                "why": plan.why}
+        return {
+            "kind": "plan",
+            "cycle": self.cycle,
+            "method": self._free_name(plan.recipe),
+            "recipe": plan.recipe.to_json(),
+            "move": plan.move,
+            "parents": list(plan.parents),
+            "inspired_by": list(plan.inspired_by),
+            "predict": plan.predict,
+            "why": plan.why,
+        }
 
     def _free_name(self, recipe: Recipe) -> str:
         stem = file_name(recipe)[:50]
@@ -130,10 +150,11 @@ class SearchResearcher:
         options = f"-m {shlex.quote(message)} --predict {plan['predict']:.2f} --wait --json"
         options += "".join(f" --inspired-by {shlex.quote(commit)}" for commit in plan["inspired_by"])
         script = Script()
-        script.run(f"mkdir -p methods notes\ncat > {shlex.quote(path)}\n{self._tidy()}{self._notebook(plan['cycle'])}")
-        self._say(script)
+        noted = notebook(first_note(self.config), self.notes, plan["cycle"])
+        script.run(f"mkdir -p methods notes\ncat > {shlex.quote(path)}\n{self._tidy()}{noted}")
+        script.post(self.posts, self.config.name)
         script.run(f"aar submit {shlex.quote(path)} {options}", "verdict")
-        self._look(script)
+        script.look(self._known_up_to(), self.config.name)
         parts = script.parts(self.hands.sh(script.text, write(recipe), WAIT_SECONDS))
         self.posts, self.notes = [], []
         self._see(parts)
@@ -142,13 +163,6 @@ class SearchResearcher:
             self.record({"kind": "trouble", "cycle": plan["cycle"], "said": parts.get("verdict", "")[-2000:]})
             return None
         return verdict
-
-    def _notebook(self, cycle: int) -> str:
-        """Commands that bring the notebook up to date."""
-        put_away = f"[ $(wc -c < notebook.md) -lt {MOST_NOTES} ] || mv notebook.md notes/until-{cycle:05d}.md\n"
-        begin = f"[ -s notebook.md ] || printf %s {shlex.quote(first_note(self.config))} > notebook.md\n"
-        return begin + put_away + begin + "".join(
-            f"grep -qFe {shlex.quote(line)} notebook.md || printf '%s\\n' {shlex.quote(line)} >> notebook.md\n" for line in self.notes)
 
     def _tidy(self) -> str:
         """A command that removes own method files beyond the limit, the worst first."""
@@ -166,12 +180,20 @@ class SearchResearcher:
         """Note the verdict, and decide whether the others should hear of it."""
         self.scores[verdict["submission"]] = verdict
         archive = self.archive()
-        mine = sorted((f for f in archive if f.agent == self.config.name and f.full and f.low is not None), key=standing)
+        mine = sorted(
+            (f for f in archive if f.agent == self.config.name and f.full and f.low is not None), key=standing
+        )
         is_best = bool(mine) and mine[0].submission == verdict["submission"] and self.best != verdict["submission"]
         self.best = mine[0].submission if mine else ""
         self.since_post += 1
-        said = Plan(Recipe.from_json(plan["recipe"]), plan["move"], tuple(plan["parents"]), tuple(plan["inspired_by"]),
-                    plan["predict"], plan["why"])
+        said = Plan(
+            Recipe.from_json(plan["recipe"]),
+            plan["move"],
+            tuple(plan["parents"]),
+            tuple(plan["inspired_by"]),
+            plan["predict"],
+            plan["why"],
+        )
         parent = next((f for f in archive if plan["parents"] and f.submission == plan["parents"][0]), None)
         post = post_about(said, verdict, parent, is_best, first=plan["cycle"] == 0)
         if post is None and self.since_post >= 8:
@@ -180,13 +202,24 @@ class SearchResearcher:
         if post:
             self.posts, self.since_post = [post], 0
         self.notes, self.pending, self.last_move = [line], None, plan["move"]
-        self.record({"kind": "outcome", "cycle": plan["cycle"], "move": plan["move"], "submission": verdict["submission"],
-                     "status": verdict["status"], "pgr": verdict.get("pgr"), "best": self.best, "note": line,
-                     "since_post": self.since_post, "post": asdict(post) if post else None})
+        self.record(
+            {
+                "kind": "outcome",
+                "cycle": plan["cycle"],
+                "move": plan["move"],
+                "submission": verdict["submission"],
+                "status": verdict["status"],
+                "pgr": verdict.get("pgr"),
+                "best": self.best,
+                "note": line,
+                "since_post": self.since_post,
+                "post": asdict(post) if post else None,
+            }
+        )
         self.cycle = plan["cycle"] + 1
         if post and plan["cycle"] == 0:  # the first is not put off: a short run may end before the next command
             script = Script()
-            self._say(script)
+            script.post(self.posts, self.config.name)
             self.hands.sh(script.text)
             self.posts = []
 
@@ -196,32 +229,10 @@ class SearchResearcher:
         """Take in all verdicts that are not known yet, page by page."""
         while True:
             script, before = Script(), len(self.scores)
-            self._look(script)
+            script.look(self._known_up_to(), self.config.name)
             self._see(script.parts(self.hands.sh(script.text)))
             if len(self.scores) < before + PAGE:
                 return
-
-    def _say(self, script: "Script") -> None:
-        """Post what waits, unless it was posted in an earlier life."""
-        for post in self.posts:
-            there = f'grep -qsFe {shlex.quote(post.title)} "$AAR_FORUM"/*-{self.config.name}-*.md'
-            options = f"--type {post.type} --title {shlex.quote(post.title)}"
-            if post.submission:
-                options += f" --submission {shlex.quote(post.submission)}"
-            find = "first="
-            if post.replies_to:
-                find = f'first=$(grep -lsx {shlex.quote("submission: " + post.replies_to)} "$AAR_FORUM"/*.md | head -1)'
-                options += ' ${first:+--replies-to "$(basename "$first")"}'
-            script.run(f"{find}\n{there} || printf %s {shlex.quote(post.body)} | aar post {options}", "post")
-
-    def _look(self, script: "Script") -> None:
-        """Ask for new verdicts, the best method files among them, and what people wrote."""
-        filtered = f"python3 -I -S -c {shlex.quote(NEWS)} {self._known_up_to()} {PAGE} {shlex.quote(self.config.name)} {MOST_READ}"
-        script.run(f"news=$(aar scores --json | {filtered})\nprintf '%s\\n' \"$news\"", "scores")
-        show = f'echo; echo "{script.mark}$commit"; git show "$commit:$method" | head -c {MOST_BYTES}'
-        script.run(f"printf '%s\\n' \"$news\" | sed -n 's/^show //p' | while read -r commit method; do {show}; done")
-        script.run('find "$AAR_FORUM" -name "*.md" ! -name "*-agent-*" ! -name "README*" -exec cat {} + '
-                   f"| tail -c {MOST_PEOPLE}", "people")
 
     def _see(self, parts: dict[str, str]) -> None:
         """Take in the sections of a command's output."""
@@ -244,9 +255,11 @@ class SearchResearcher:
         return f"s{number:04d}"
 
     def _read_more(self) -> None:
-        """Read the method files of others that did not fit into the last command, for ideas and so as not to repeat them."""
-        unread = sorted((v for v in self.scores.values() if v["agent"] != self.config.name and v["commit"] not in self.recipes),
-                        key=lambda v: -(v["lift_low"] if v["lift_low"] is not None else -9.0))[:MOST_READ]
+        """Read the files of others that did not fit into the last command, for ideas and so as not to repeat them."""
+        unread = sorted(
+            (v for v in self.scores.values() if v["agent"] != self.config.name and v["commit"] not in self.recipes),
+            key=lambda v: -(v["lift_low"] if v["lift_low"] is not None else -9.0),
+        )[:MOST_READ]
         if len(unread) < MOST_READ:
             return
         script = Script()
@@ -260,46 +273,3 @@ class SearchResearcher:
         for commit, source in sources.items():
             recipe = self.recipes[commit] = read(source)
             self.record({"kind": "read", "commit": commit, "recipe": recipe and recipe.to_json()})
-
-
-NEWS = """
-import json, sys
-after, most, me, files = (len(sys.argv[1]), sys.argv[1]), int(sys.argv[2]), sys.argv[3], int(sys.argv[4])
-keys = "submission agent commit method status track rung draws pgr lift lift_low same_as".split()
-order = lambda v: (len(v["submission"]), v["submission"])
-news = sorted((v for v in json.load(sys.stdin) if order(v) > after), key=order)[:most]
-for verdict in news:
-    print(json.dumps({key: verdict.get(key) for key in keys}))
-others = [v for v in news if v["agent"] != me]
-others.sort(key=lambda v: -9 if v["lift_low"] is None else v["lift_low"], reverse=True)
-for verdict in others[:files]:
-    print("show %(commit)s %(method)s" % verdict)
-"""
-"""Run inside: new verdicts in few words, and which files of others to show."""
-
-
-class Script:
-    """Shell commands in one text, their outputs told apart by lines that nobody who prints can guess."""
-
-    def __init__(self) -> None:
-        self.mark = f"-- {os.urandom(8).hex()} "
-        self.text = ""
-
-    def run(self, command: str, name: str = "") -> None:
-        self.text += f"echo; echo '{self.mark}{name}'\n{command}\n"
-
-    def parts(self, outcome: Outcome) -> dict[str, str]:
-        """Name -> what its command printed."""
-        sections = (section.partition("\n") for section in outcome.output.split(f"\n{self.mark}")[1:])
-        return {name.strip(): text for name, _, text in sections}
-
-
-def last_object(text: str) -> dict[str, Any] | None:
-    """The JSON object in what a command printed, even if it said something else before."""
-    for start in (match.start() for match in re.finditer(r"^\{", text, re.MULTILINE)):
-        try:
-            value = json.loads(text[start:])
-        except ValueError:
-            continue
-        return value if isinstance(value, dict) else None
-    return None

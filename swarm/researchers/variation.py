@@ -1,4 +1,5 @@
 """New recipes from old ones: random, mutated, tuned by one rung, crossed, or less one part."""
+
 from __future__ import annotations
 
 import math
@@ -21,7 +22,11 @@ class Variation:
         self.taste, self.credit, self.rng = taste, credit, rng
 
     def block(self, without: set[str] = frozenset()) -> str:
-        weights = {n: w * math.exp(self.credit.get(n, 0.0) / CREDIT_SCALE) for n, w in self.taste.blocks.items() if n not in without}
+        weights = {
+            n: w * math.exp(self.credit.get(n, 0.0) / CREDIT_SCALE)
+            for n, w in self.taste.blocks.items()
+            if n not in without
+        }
         return self.rng.choices(list(weights), list(weights.values()))[0]
 
     def step(self, name: str, middle: bool = False) -> Step:
@@ -40,17 +45,27 @@ class Variation:
         for _ in range(self.rng.choices((1, 2, 3), (2, 4, 2))[0]):
             steps.append(self.step(self.block({step.block for step in steps})))
         start = "teacher_chances" if self.rng.random() < 0.2 else "teacher_labels"
-        return Recipe(start, tuple(steps), None, self.rng.choice(HEAD_COMPONENTS), self.rng.choice(HEAD_L2[2:6]), self.cut())
+        return Recipe(
+            start, tuple(steps), None, self.rng.choice(HEAD_COMPONENTS), self.rng.choice(HEAD_L2[2:6]), self.cut()
+        )
 
     def cut(self) -> str:
         return self.rng.choices(list(CUTS), (1, 2, 2))[0]
 
     def mutated(self, recipe: Recipe) -> Recipe:
         steps, rng = list(recipe.steps), self.rng
-        kinds = {"insert": 3.0 * (len(steps) < MOST_STEPS), "replace": 2.0 * bool(steps), "remove": 0.7 * (len(steps) > 1),
-                 "swap": 0.7 * (len(steps) > 1), "cut": 0.7, "start": 0.4, "view": 0.5 * (len(self.taste.views) > 1),
-                 "components": self.taste.head["components"], "second": 0.5 * self.taste.head["second"],
-                 "l2": 0.5 * self.taste.head["l2"]}
+        kinds = {
+            "insert": 3.0 * (len(steps) < MOST_STEPS),
+            "replace": 2.0 * bool(steps),
+            "remove": 0.7 * (len(steps) > 1),
+            "swap": 0.7 * (len(steps) > 1),
+            "cut": 0.7,
+            "start": 0.4,
+            "view": 0.5 * (len(self.taste.views) > 1),
+            "components": self.taste.head["components"],
+            "second": 0.5 * self.taste.head["second"],
+            "l2": 0.5 * self.taste.head["l2"],
+        }
         kind = rng.choices(list(kinds), list(kinds.values()))[0]
         if kind == "insert":
             steps.insert(rng.randint(0, len(steps)), self.step(self.block({s.block for s in steps})))
@@ -88,7 +103,7 @@ class Variation:
         if i >= 0:
             step = recipe.steps[i]
             moved = step.with_(name, self.neighbour(self.ladder(step.block, name), step.values[name]))
-            return _sound(replace(recipe, steps=(*recipe.steps[:i], moved, *recipe.steps[i + 1:])))
+            return _sound(replace(recipe, steps=(*recipe.steps[:i], moved, *recipe.steps[i + 1 :])))
         ladder = HEAD_COMPONENTS if name == "components" else HEAD_L2
         return _sound(replace(recipe, **{name: self.neighbour(ladder, getattr(recipe, name))}))
 
@@ -104,7 +119,7 @@ class Variation:
             one, other = other, one
         head = one if self.rng.random() < 0.5 else other
         first = one.steps[: self.rng.randint(1, max(1, len(one.steps)))]
-        last = other.steps[self.rng.randint(0, max(0, len(other.steps) - 1)):]
+        last = other.steps[self.rng.randint(0, max(0, len(other.steps) - 1)) :]
         names = {step.block for step in first}
         steps = (*first, *(step for step in last if step.block not in names))[:MOST_STEPS]
         return _sound(replace(head, start=one.start, steps=steps))
@@ -122,7 +137,7 @@ def ablations(recipe: Recipe) -> list[tuple[Recipe, str]]:
     less = []
     if len(recipe.steps) > 1:
         for i, step in enumerate(recipe.steps):
-            less.append((replace(recipe, steps=recipe.steps[:i] + recipe.steps[i + 1:]), f"`{step.block}`"))
+            less.append((replace(recipe, steps=recipe.steps[:i] + recipe.steps[i + 1 :]), f"`{step.block}`"))
     if recipe.second:
         less.append((replace(recipe, second=None), "the second head"))
     if recipe.components and recipe.steps:
@@ -144,11 +159,19 @@ def difference(old: Recipe, new: Recipe) -> str:
     for step in new.steps:
         for name, value in step.constants:
             if step.block in before and before[step.block].get(name) != value:
-                said.append(f"`{step.block}` with {name} {value or 'all'} instead of {before[step.block].get(name) or 'all'}")
+                said.append(
+                    f"`{step.block}` with {name} {value or 'all'} instead of {before[step.block].get(name) or 'all'}"
+                )
     if not said and old.steps != new.steps:
         said.append("steps in another order")
-    for name, word in (("start", "start"), ("view", "view"), ("components", "head components"), ("l2", "l2"), ("cut", "cut"),
-                       ("second", "second head")):
+    for name, word in (
+        ("start", "start"),
+        ("view", "view"),
+        ("components", "head components"),
+        ("l2", "l2"),
+        ("cut", "cut"),
+        ("second", "second head"),
+    ):
         if getattr(old, name) != getattr(new, name):
             said.append(f"{word} {getattr(new, name) or 'none'} instead of {getattr(old, name) or 'none'}")
     return ", ".join(said) or "the same"

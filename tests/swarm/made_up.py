@@ -1,4 +1,5 @@
 """A made-up task, small enough that a method is fitted and scored in milliseconds."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -31,11 +32,23 @@ class World:
     def pool(self) -> W2S:
         fields = [{"text": text} for text in self.texts[:POOL]]
         features = {view: x[:POOL] for view, x in self.features.items()}
-        return W2S(self.texts[:POOL], fields, np.arange(POOL), self.weak[:POOL], self.weak[None, :POOL], features, VIEWS[0], 3, 60.0)
+        return W2S(
+            self.texts[:POOL],
+            fields,
+            np.arange(POOL),
+            self.weak[:POOL],
+            self.weak[None, :POOL],
+            features,
+            VIEWS[0],
+            3,
+            60.0,
+        )
 
     def batch(self) -> Batch:
         texts = self.texts[POOL:]
-        return Batch(texts, [{"text": text} for text in texts], None, {view: x[POOL:] for view, x in self.features.items()})
+        return Batch(
+            texts, [{"text": text} for text in texts], None, {view: x[POOL:] for view, x in self.features.items()}
+        )
 
     def correct(self, chances: np.ndarray) -> np.ndarray:
         return (chances[:, 1] > 0.5) == (self.labels[POOL:] == 1)

@@ -4,6 +4,7 @@ It keeps a ledger and a forum in the folder AAR_TEST_RUN, commits what is submit
 really running the file: students are fitted on the pools of a made-up task and asked about items they have not seen.
 numpy is imported only for that, since the command is started often.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -28,13 +29,25 @@ def score(source: str) -> dict:
     try:
         answers = np.stack([w.correct(fit(source, w).predict_proba(w.batch())) for w in worlds()])
     except Exception:  # noqa: BLE001  a method may do anything; the verdict says what
-        return {"status": "crashed", "pgr": None, "lift": None, "lift_low": None, "error": traceback.format_exc()[-300:]}
+        return {
+            "status": "crashed",
+            "pgr": None,
+            "lift": None,
+            "lift_low": None,
+            "error": traceback.format_exc()[-300:],
+        }
     plain = np.stack([w.correct(fit(write(Recipe()), w).predict_proba(w.batch())) for w in worlds()])
     weak = np.mean([w.correct(w.weak[POOL:]).mean() for w in worlds()])
     gap = 0.85 - weak
     lift, error = (answers.mean() - plain.mean()) / gap, (answers * 1.0 - plain).std() / gap / np.sqrt(answers.size)
     pgr = (answers.mean() - weak) / gap
-    return {"status": "scored", "pgr": round(pgr, 2), "lift": round(lift, 2), "lift_low": round(lift - 2 * error, 2), "error": None}
+    return {
+        "status": "scored",
+        "pgr": round(pgr, 2),
+        "lift": round(lift, 2),
+        "lift_low": round(lift - 2 * error, 2),
+        "error": None,
+    }
 
 
 def git(*arguments: str) -> str:
@@ -44,7 +57,13 @@ def git(*arguments: str) -> str:
 def submit(run: Path, agent: str, arguments: argparse.Namespace) -> int:
     source = Path(arguments.method).read_text()
     git("add", "-A")
-    git("commit", "-q", "--allow-empty", "-m", arguments.message + "".join(f"\n\nInspired-by: {c}" for c in arguments.inspired_by))
+    git(
+        "commit",
+        "-q",
+        "--allow-empty",
+        "-m",
+        arguments.message + "".join(f"\n\nInspired-by: {c}" for c in arguments.inspired_by),
+    )
     if (run / "die-before-scoring").exists():
         (run / "die-before-scoring").unlink()
         return 1
@@ -52,8 +71,17 @@ def submit(run: Path, agent: str, arguments: argparse.Namespace) -> int:
         fcntl.flock(ledger, fcntl.LOCK_EX)
         ledger.seek(0)
         number = len(ledger.readlines()) + 1
-        verdict = {"submission": f"s{number:04d}", "agent": agent, "commit": git("rev-parse", "HEAD"), "method": arguments.method,
-                   "track": "main", "rung": "full", "draws": 2, "against_parent": "within noise", **score(source)}
+        verdict = {
+            "submission": f"s{number:04d}",
+            "agent": agent,
+            "commit": git("rev-parse", "HEAD"),
+            "method": arguments.method,
+            "track": "main",
+            "rung": "full",
+            "draws": 2,
+            "against_parent": "within noise",
+            **score(source),
+        }
         ledger.write(json.dumps(verdict) + "\n")
     if (run / "die-after-scoring").exists():  # as if the agent's sandbox was killed before the answer came
         (run / "die-after-scoring").unlink()
@@ -85,7 +113,9 @@ def main() -> int:
         return submit(run, agent, arguments)
     if arguments.do == "post":
         name = f"{time.time_ns()}-{agent}-post.md"
-        front = f"agent: {agent}\ntype: {arguments.type}\ntitle: \"{arguments.title}\"\nsubmission: {arguments.submission}"
+        front = (
+            f'agent: {agent}\ntype: {arguments.type}\ntitle: "{arguments.title}"\nsubmission: {arguments.submission}'
+        )
         (run / "forum" / name).write_text(f"---\n{front}\n---\n\n{sys.stdin.read()}\n")
         return 0
     ledger = run / "ledger.jsonl"

@@ -1,4 +1,5 @@
 """The search researcher at a scripted door: real commands, real commits, real fits on a small made-up task."""
+
 from __future__ import annotations
 
 import ast
@@ -24,13 +25,28 @@ class PlainHands:
 
     def __init__(self, worktree: Path, run: Path, agent: str) -> None:
         self.worktree, self.calls = worktree, 0
-        self.env = {"PATH": f"{run / 'bin'}:{os.environ['PATH']}", "AAR_FORUM": str(run / "forum"), "AAR_TEST_RUN": str(run),
-                    "AAR_AGENT": agent, "PYTHONPATH": str(ROOT), "HOME": str(run), "OMP_NUM_THREADS": "1"}
+        self.env = {
+            "PATH": f"{run / 'bin'}:{os.environ['PATH']}",
+            "AAR_FORUM": str(run / "forum"),
+            "AAR_TEST_RUN": str(run),
+            "AAR_AGENT": agent,
+            "PYTHONPATH": str(ROOT),
+            "HOME": str(run),
+            "OMP_NUM_THREADS": "1",
+        }
 
     def sh(self, command: str, stdin: str = "", seconds: float = 60.0) -> Outcome:
         self.calls += 1
-        done = subprocess.run(["bash", "-c", command], input=stdin, text=True, cwd=self.worktree, env=self.env, timeout=seconds,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        done = subprocess.run(
+            ["bash", "-c", command],
+            input=stdin,
+            text=True,
+            cwd=self.worktree,
+            env=self.env,
+            timeout=seconds,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
         return Outcome(done.returncode, done.stdout)
 
 
@@ -59,8 +75,11 @@ class Run:
             self.git("-C", str(self.folder / "base"), "worktree", "add", "-q", "-b", f"aar/run/{name}", str(worktree))
         text = (ROOT / "prompts" / "directions" / f"{direction}.md").read_text()
         config = AgentConfig(name, text, direction, "run", "made-up", seed, VIEWS, private)
-        researcher = SearchResearcher(config, PlainHands(worktree, self.folder, name),
-                                      lambda record: append_jsonl(private / "transcript.jsonl", record))
+        researcher = SearchResearcher(
+            config,
+            PlainHands(worktree, self.folder, name),
+            lambda record: append_jsonl(private / "transcript.jsonl", record),
+        )
         researcher.pause = lambda seconds: None
         return researcher
 
@@ -160,8 +179,19 @@ def test_a_cycle_asks_little_of_the_sandbox(run: Run) -> None:
 
 
 def test_scores_of_a_long_run_are_taken_in_page_by_page(run: Run) -> None:
-    verdict = {"agent": "agent-7", "commit": "0" * 40, "method": "methods/x.py", "status": "crashed", "track": "main", "rung": "quick",
-               "draws": 0, "pgr": None, "lift": None, "lift_low": None, "error": "e" * 400}
+    verdict = {
+        "agent": "agent-7",
+        "commit": "0" * 40,
+        "method": "methods/x.py",
+        "status": "crashed",
+        "track": "main",
+        "rung": "quick",
+        "draws": 0,
+        "pgr": None,
+        "lift": None,
+        "lift_low": None,
+        "error": "e" * 400,
+    }
     lines = [json.dumps({"submission": f"s{n:04d}", **verdict}) for n in range(1, 251)]
     (run.folder / "ledger.jsonl").write_text("\n".join(lines) + "\n")
     agent = run.agent()
@@ -170,13 +200,17 @@ def test_scores_of_a_long_run_are_taken_in_page_by_page(run: Run) -> None:
 
 
 def test_what_a_person_writes_in_the_forum_moves_what_is_tried(run: Run) -> None:
-    (run.folder / "forum" / "20260101T000000Z-alice-hint.md").write_text("---\nagent: alice\n---\n\nTry clusters, clusters!\n")
+    (run.folder / "forum" / "20260101T000000Z-alice-hint.md").write_text(
+        "---\nagent: alice\n---\n\nTry clusters, clusters!\n"
+    )
     agent = run.agent()
     agent._observe()
     assert "clusters" in agent.people
 
 
 def test_the_agent_process_needs_neither_numpy_nor_torch() -> None:
-    code = ("import sys; import swarm.researchers.search as search; search.write(search.Recipe()); "
-            "sys.exit(bool({'numpy', 'torch', 'sklearn'} & set(sys.modules)))")
+    code = (
+        "import sys; import swarm.researchers.search as search; search.write(search.Recipe()); "
+        "sys.exit(bool({'numpy', 'torch', 'sklearn'} & set(sys.modules)))"
+    )
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0

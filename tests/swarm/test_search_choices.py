@@ -1,4 +1,5 @@
 """The choices of the search researcher, which are functions of an archive, a direction and a seed."""
+
 from __future__ import annotations
 
 import random
@@ -6,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from swarm.researchers.catalogue import BLOCKS, MOST_COST, MOST_STEPS
 from swarm.researchers.archive import Found, credit, taste
+from swarm.researchers.catalogue import BLOCKS, MOST_COST, MOST_STEPS
 from swarm.researchers.evolve import Evolution, Plan, choose
 from swarm.researchers.recipe import Recipe, cost
 from swarm.researchers.variation import difference
@@ -28,7 +29,9 @@ def archive(count: int, seed: int = 0) -> list[Found]:
     for i in range(count):
         recipe = maker.vary.random_recipe()
         lift = 0.15 * ("self_train" in recipe.parts) - 0.15 * ("best_axis" in recipe.parts) + rng.gauss(0, 0.03)
-        found.append(Found(f"s{i + 1:04d}", f"agent-{i % 3 + 1}", f"{i:040x}", recipe, True, 0.4 + lift, lift, lift - 0.06))
+        found.append(
+            Found(f"s{i + 1:04d}", f"agent-{i % 3 + 1}", f"{i:040x}", recipe, True, 0.4 + lift, lift, lift - 0.06)
+        )
     return found
 
 
@@ -54,7 +57,9 @@ def test_a_task_with_one_view_never_gets_a_method_of_two() -> None:
 
 def test_the_same_archive_and_seed_give_the_same_plan() -> None:
     known = archive(12)
-    assert [choose(evolution(known, s), 5, False) for s in range(20)] == [choose(evolution(known, s), 5, False) for s in range(20)]
+    assert [choose(evolution(known, s), 5, False) for s in range(20)] == [
+        choose(evolution(known, s), 5, False) for s in range(20)
+    ]
 
 
 @pytest.mark.parametrize("count", [0, 1, 5, 40])
@@ -78,8 +83,10 @@ def test_all_moves_happen_and_crosses_name_both_parents() -> None:
 
 
 def test_what_cannot_be_read_or_competes_elsewhere_is_no_parent() -> None:
-    foreign = [Found("s0001", "agent-2", "a" * 40, None, True, 0.9, 0.5, 0.4),
-               Found("s0002", "agent-2", "b" * 40, Recipe(l2=0.03), False, None, None, None)]
+    foreign = [
+        Found("s0001", "agent-2", "a" * 40, None, True, 0.9, 0.5, 0.4),
+        Found("s0002", "agent-2", "b" * 40, Recipe(l2=0.03), False, None, None, None),
+    ]
     for seed in range(40):
         assert choose(evolution(foreign, seed), 3, False).parents == ()
 
@@ -100,8 +107,15 @@ def test_an_ablation_is_posted_with_what_the_part_was_worth() -> None:
     known = archive(30)
     plan = next(plan for seed in range(200) if (plan := choose(evolution(known, seed), 9, False)).move == "drop")
     parent = next(found for found in known if found.submission == plan.parents[0])
-    verdict = {"submission": "s0099", "status": "scored", "pgr": round(parent.pgr - 0.1, 2), "lift": 0.0, "rung": "full", "draws": 8,
-               "against_parent": "worse"}
+    verdict = {
+        "submission": "s0099",
+        "status": "scored",
+        "pgr": round(parent.pgr - 0.1, 2),
+        "lift": 0.0,
+        "rung": "full",
+        "draws": 8,
+        "against_parent": "worse",
+    }
     post = post_about(plan, verdict, parent, is_best=False, first=False)
     assert post is not None and post.type == "insight" and "worth +0.1" in post.body and "worse" in post.body
 

@@ -1,4 +1,5 @@
 """Recipes and the method files that they become."""
+
 from __future__ import annotations
 
 import ast
@@ -9,8 +10,8 @@ import numpy as np
 import pytest
 
 from eval.scan import scan
-from swarm.researchers.catalogue import BLOCKS, CUTS, HEAD_COMPONENTS
 from swarm.researchers.archive import taste
+from swarm.researchers.catalogue import BLOCKS, CUTS, HEAD_COMPONENTS
 from swarm.researchers.method_file import read, write
 from swarm.researchers.recipe import Recipe, Step, cost, describe, file_name
 from swarm.researchers.variation import Variation, ablations
@@ -52,13 +53,22 @@ def test_a_method_of_one_block_does_better_than_chance(block: str) -> None:
         assert world.correct(chances).mean() > 0.5
 
 
-@pytest.mark.parametrize("recipe", [
-    Recipe(),
-    *(Recipe(cut=cut, components=components) for cut in CUTS for components in HEAD_COMPONENTS if components in (2, None)),
-    Recipe(start="teacher_chances", second=("components", 5)),
-    Recipe(view="mean:16", second=("components", 5)),
-    Recipe(components=10, second=("view", "mean:16")),
-], ids=describe)
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        Recipe(),
+        *(
+            Recipe(cut=cut, components=components)
+            for cut in CUTS
+            for components in HEAD_COMPONENTS
+            if components in (2, None)
+        ),
+        Recipe(start="teacher_chances", second=("components", 5)),
+        Recipe(view="mean:16", second=("components", 5)),
+        Recipe(components=10, second=("view", "mean:16")),
+    ],
+    ids=describe,
+)
 def test_every_head_runs(recipe: Recipe) -> None:
     world = worlds()[0]
     assert read(write(recipe)) == recipe
@@ -74,8 +84,13 @@ def test_random_combinations_run() -> None:
 def test_a_file_with_a_changed_helper_is_not_taken_for_the_recipe_it_looks_like() -> None:
     source = write(one_step("keep_confident"))
     assert read(source) is not None
-    for old, new in ((".weak[:, 1]))", ".weak[:, 0]))"), ("l2=0.1)", "l2=0.1, epochs=3)"), ("def fit", "SECRET = 1\n\n\ndef fit"),
-                     ("return student", "return student.match_prior(w2s.texts, 0.7)"), ("import numpy as np", "import numpy")):
+    for old, new in (
+        (".weak[:, 1]))", ".weak[:, 0]))"),
+        ("l2=0.1)", "l2=0.1, epochs=3)"),
+        ("def fit", "SECRET = 1\n\n\ndef fit"),
+        ("return student", "return student.match_prior(w2s.texts, 0.7)"),
+        ("import numpy as np", "import numpy"),
+    ):
         assert source != source.replace(old, new) and read(source.replace(old, new)) is None
     assert read("def fit(w2s): return w2s.student().fit(w2s.texts, w2s.weak)") is None
     assert read("this is no Python") is None
@@ -104,8 +119,15 @@ def test_every_block_names_its_source_and_every_file_is_short() -> None:
 
 
 def test_an_ablation_lacks_exactly_one_part() -> None:
-    recipe = Recipe("teacher_chances", (Step("keep_confident", (("share", 0.25),)), one_step("self_train").steps[0]), "mean:16", 10,
-                    0.1, "pool median", ("components", 50))
+    recipe = Recipe(
+        "teacher_chances",
+        (Step("keep_confident", (("share", 0.25),)), one_step("self_train").steps[0]),
+        "mean:16",
+        10,
+        0.1,
+        "pool median",
+        ("components", 50),
+    )
     less = ablations(recipe)
     assert len(less) == 6 and len({lesser for lesser, _ in less}) == 6
     assert all(cost(lesser) <= cost(recipe) * 1.01 for lesser, _ in less)
