@@ -36,15 +36,17 @@ if __name__ == "__main__":
 
 import click  # noqa: E402
 import tomli  # noqa: E402
+from click.core import ParameterSource  # noqa: E402
 
 from state.errors import UserError  # noqa: E402
 from state.ledger import Ledger  # noqa: E402
-from state.paths import RunPaths, find_run  # noqa: E402
+from state.paths import NAME, RunPaths, find_run, runs_folder  # noqa: E402
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON: the same facts that the files hold.")
 unisolated = click.option("--allow-unisolated", is_flag=True, help="Go on without walls; everything is stamped `isolation: none`.")
 minutes = click.option("--minutes", type=click.FloatRange(min=0.05), help="How long the run may take. Default: 10 for search.")
 hours = click.option("--hours", type=click.FloatRange(min=0.01))
+unverified = click.option("--no-verify", is_flag=True, help="Do not open the sealed part at the end; the run stays open for resume.")
 
 
 def say(facts: object, text: str, as_json: bool) -> None:
@@ -64,9 +66,10 @@ def seconds_of(minutes: float | None, hours: float | None) -> float | None:
 @minutes
 @hours
 @click.option("--researcher", default="search", show_default=True, help="What decides an agent's next step.")
-@click.option("--seed", type=int, default=None, help="Seed of the researchers (draws are the evaluator's and secret).")
+@click.option("--seed", type=int, help="Seed of the researchers. Who is first still differs, so a run does not repeat exactly.")
 @click.option("--gpus", help="Devices to make slots of, such as 0,1; or none. Default: all that CUDA_VISIBLE_DEVICES allows.")
 @click.option("--detach", is_flag=True, help="Go on in the background, also when this terminal is lost.")
+@unverified
 @click.option("--allow-dirty", is_flag=True, help="Start in spite of uncommitted changes; the run is stamped.")
 @unisolated
 @click.pass_context
@@ -76,15 +79,20 @@ def main(context: click.Context, agents: int | None, **options) -> None:
     `python aar.py --agents 9` starts nine agents on the task `reviews`, each in its own git worktree, has what they
     commit scored behind walls, and ends with a leaderboard and a sealed verification of the winner.
     """
+    given = [name for name in context.params if context.get_parameter_source(name) == ParameterSource.COMMANDLINE]
     if context.invoked_subcommand is not None:
+        if given:
+            raise UserError(f"--{given[0].replace('_', '-')} belongs behind the command, or starts a run without one: see --help")
         return
     if agents is None:
+        if given:
+            raise UserError("to start a run, say how many agents: --agents 9")
         click.echo(context.get_help())
         return
     start_run(agents, **options)
 
 
-def start_run(agents, task, name, minutes, hours, researcher, seed, gpus, detach, allow_dirty, allow_unisolated) -> None:
+def start_run(agents, task, name, minutes, hours, researcher, seed, gpus, detach, no_verify, allow_dirty, allow_unisolated) -> None:
     from swarm.create import Options, create_run
 
     seconds = seconds_of(minutes, hours) or 600.0
@@ -93,9 +101,9 @@ def start_run(agents, task, name, minutes, hours, researcher, seed, gpus, detach
         Options(agents, task, name, seconds, researcher, seed, allow_dirty, isolation, gpus)
     )
     if detach:
-        go_on_in_background(paths)
+        go_on_in_background(paths, no_verify=no_verify)
     else:
-        operate_here(paths)
+        operate_here(paths, no_verify=no_verify)
 
 
 def walls(allow_unisolated: bool) -> str:
@@ -112,8 +120,10 @@ def walls(allow_unisolated: bool) -> str:
     return "bubblewrap"
 
 
-def go_on_in_background(paths: RunPaths, extra: tuple[str, ...] = ()) -> None:
+def go_on_in_background(paths: RunPaths, extra: tuple[str, ...] = (), no_verify: bool = False) -> None:
     import subprocess
+
+    extra = (*extra, "--no-verify") if no_verify else extra
 
     with open(paths.log, "ab") as log:
         subprocess.Popen(
@@ -124,23 +134,32 @@ def go_on_in_background(paths: RunPaths, extra: tuple[str, ...] = ()) -> None:
     click.echo(f"    python aar.py status {paths.name}\n    python aar.py stop {paths.name}")
 
 
-def operate_here(paths: RunPaths, seconds: float | None = None) -> None:
+def tell(text: str) -> None:
+    """Print, also where the terminal is gone by now: a run's end must not depend on who watches."""
+    try:
+        click.echo(text)
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
+def operate_here(paths: RunPaths, seconds: float | None = None, no_verify: bool = False) -> None:
     """Operate in this process to the end, then verify the winner and print what there is to see."""
-    from swarm.run import finalists, operate, verify
+    from swarm.run import finalists, open_for_submissions, operate, verify
     from view.live import LiveView
     from view.scores import summary_text
 
-    click.echo(f"run {paths.name}: state in {paths.root}, branches aar/{paths.name}/*; Ctrl-C stops it, resume goes on")
+    open_for_submissions(paths)
+    tell(f"run {paths.name}: state in {paths.root}, branches aar/{paths.name}/*; Ctrl-C stops it, resume goes on")
     with LiveView(paths, sys.stdout.isatty()) as view:
         ended = operate(paths, view.update, seconds)
     sealed: list[dict] = []
-    best = finalists(Ledger(paths.ledger)) if ended == "finished" else []
+    best = finalists(Ledger(paths.ledger)) if ended == "finished" and not no_verify else []
     if best:
-        click.echo(f"the time is over; verifying {best[0]} once on the sealed part ...")
+        tell(f"the time is over; verifying {best[0]} once on the sealed part ...")
         sealed = verify(paths, best, lambda verdict: None)
-    click.echo(summary_text(paths, Ledger(paths.ledger), sealed, tomli.loads(paths.toml.read_text())))
+    tell(summary_text(paths, Ledger(paths.ledger), sealed, tomli.loads(paths.toml.read_text())))
     if ended == "stopped":
-        click.echo(f"stopped before its time was over: `python aar.py resume {paths.name}` goes on")
+        tell(f"stopped before its time was over: `python aar.py resume {paths.name}` goes on")
 
 
 @main.command()
@@ -166,6 +185,8 @@ def evaluate(file: Path, task: str, allow_unisolated: bool, as_json: bool) -> No
         raise UserError(f"no method file {file}: name one, such as methods/confident.py")
     verdict = evaluate_by_hand(file, task, walls(allow_unisolated))
     say(verdict, verdict_text(verdict), as_json)
+    if verdict["status"] != "scored":
+        sys.exit(1)
 
 
 @main.command()
@@ -197,7 +218,7 @@ def status(run: str | None, as_json: bool) -> None:
 @main.command()
 @click.argument("run", required=False)
 @as_json
-@click.option("--limit", default=20, show_default=True)
+@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True)
 def scores(run: str | None, as_json: bool, limit: int) -> None:
     """The verdicts of a run, best lower bound first."""
     from view.scores import leaderboard, scores_text
@@ -226,6 +247,8 @@ def say_to(run: str, text: str, title: str | None, kind: str, name: str) -> None
     """Post to the forum of a run; its agents read it."""
     from swarm.care import say_in_forum
 
+    if not text.strip():
+        raise UserError("there is nothing to say: the text is empty")
     click.echo(f"posted as {say_in_forum(find_run(PROJECT, run), name, kind, title or text[:60], text)}")
 
 
@@ -243,17 +266,21 @@ def stop(run: str) -> None:
 @minutes
 @hours
 @click.option("--detach", is_flag=True)
-def resume(run: str, minutes: float | None, hours: float | None, detach: bool) -> None:
-    """Go on with a run that was stopped or killed. --minutes gives one that has used its time more."""
+@unverified
+def resume(run: str, minutes: float | None, hours: float | None, detach: bool, no_verify: bool) -> None:
+    """Go on with a run that was stopped or killed.
+
+    --minutes or --hours gives it more time. A run whose winner was verified on the sealed part is closed for good.
+    """
     paths = find_run(PROJECT, run)
     isolation = tomli.loads(paths.toml.read_text())["isolation"]
     if isolation != "none":
         walls(False)
     if detach:
         amount = ("--minutes", str(minutes)) if minutes else ("--hours", str(hours)) if hours else ()
-        go_on_in_background(paths, amount)
+        go_on_in_background(paths, amount, no_verify)
     else:
-        operate_here(paths, seconds_of(minutes, hours))
+        operate_here(paths, seconds_of(minutes, hours), no_verify)
 
 
 @main.command("verify")
@@ -261,7 +288,7 @@ def resume(run: str, minutes: float | None, hours: float | None, detach: bool) -
 @click.argument("submissions", nargs=-1)
 @as_json
 def verify_run(run: str, submissions: tuple[str, ...], as_json: bool) -> None:
-    """Open the sealed part for the winner of a run, or for SUBMISSIONS (at most five)."""
+    """Open the sealed part for the winner of a run, or for SUBMISSIONS (at most five). This closes the run."""
     from swarm.run import finalists, verify
     from view.scores import sealed_text
 
@@ -284,15 +311,16 @@ def clean(run: str, force: bool, yes: bool) -> None:
     """Remove a run's folder and its merged branches (with --force all of them)."""
     from swarm.care import clean_plan, clean_run
 
-    paths = find_run(PROJECT, run)
-    plan = clean_plan(paths, force)
+    # A run that was cleaned before may have left branches behind, and no folder to find it by.
+    paths = RunPaths(runs_folder(PROJECT) / run) if NAME.fullmatch(run) else find_run(PROJECT, run)
+    plan = clean_plan(paths, force, PROJECT)
     click.echo(plan["text"])
     if not yes:
         if not sys.stdin.isatty():
             raise UserError("clean asks first: say --yes where there is no terminal")
         click.confirm("go ahead?", abort=True)
-    clean_run(paths, plan)
-    click.echo(f"removed run {paths.name}")
+    clean_run(paths, plan, PROJECT)
+    click.echo(f"removed run {paths.name}" + (", but for the branches that are merged nowhere" if plan["keep"] else ""))
 
 
 def command_line() -> int:

@@ -52,7 +52,7 @@ class Ledger:
 
 AGENT_FIELDS = (
     "submission", "commit", "method", "agent", "family", "track", "status", "rung", "draws", "pgr", "pgr_low", "pgr_high",
-    "lift", "lift_low", "lift_high", "against_best", "against_parent", "flags", "isolation", "method_seconds", "error",
+    "lift", "lift_low", "lift_high", "best", "against_best", "parent", "against_parent", "flags", "isolation", "method_seconds", "error",
     "same_as", "time",
 )  # fmt: skip
 

@@ -74,5 +74,7 @@ def find_run(repository: Path | str, name: str | None) -> RunPaths:
     for paths in runs:
         if paths.name == name:
             return paths
-    known = ", ".join(paths.name for paths in runs[-8:]) or "none yet"
-    raise UserError(f"no run {name!r} under {runs_folder(repository)}: the runs are {known}")
+    if not runs:
+        raise UserError(f"no run {name!r}: there is no run here yet; start one with `python aar.py --agents 9`")
+    known = ", ".join(paths.name for paths in runs[-8:])
+    raise UserError(f"no run {name!r} under {runs_folder(repository)}: {'the latest are' if len(runs) > 8 else 'there is'} {known}")

@@ -16,7 +16,9 @@ from state.paths import RunPaths
 from stats.ranking import ranked
 from swarm.repo import RunRepo
 
-COLUMNS = [name for name in AGENT_FIELDS if name not in ("error", "flags")] + ["flags", "error"]
+SAID = ("predict", "message", "inspired_by")
+"""What an agent said when it submitted."""
+COLUMNS = [name for name in AGENT_FIELDS if name not in ("error", "flags")] + [*SAID, "flags", "error"]
 PUBLISHED = ("forum/", "prompts/", "results.tsv", "run.toml", "verification.md")
 
 
@@ -30,7 +32,8 @@ def results_table(ledger: Ledger) -> str:
     """results.tsv: all verdicts as agents see them, best lower bound first."""
     rows = ["\t".join(COLUMNS)]
     for verdict in ranked(list(ledger.verdicts.values())):
-        view = agent_view(verdict)
+        said = ledger.submissions.get(verdict["submission"], {})
+        view = agent_view(verdict) | {name: said.get(name) for name in SAID}
         rows.append("\t".join(_cell(view[name]) for name in COLUMNS))
     return "\n".join(rows) + "\n"
 

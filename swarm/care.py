@@ -7,14 +7,15 @@ import os
 import shutil
 import signal
 import time
+from pathlib import Path
 
 from filelock import FileLock, Timeout
-from git import Repo
 
 from state.errors import UserError
-from state.paths import NAME, RunPaths
+from state.paths import NAME, RunPaths, find_run
 from swarm.board import Board
 from swarm.forum import write_post
+from swarm.repo import open_user_repository
 from swarm.run import load_config, open_repo
 
 STOP_SECONDS = 15.0
@@ -58,30 +59,37 @@ def stop_run(paths: RunPaths) -> str:
     raise UserError(f"run {paths.name} (process {pid}) did not stop within {STOP_SECONDS:.0f} s: `kill -9 {pid}` loses nothing")
 
 
-def clean_plan(paths: RunPaths, force: bool) -> dict:
-    """What cleaning would remove: `folder`, `delete` and `keep` (branches), `text`. UserError while the run goes on."""
-    if _is_operated(paths):
-        raise UserError(f"run {paths.name} is going on: `python aar.py stop {paths.name}` first")
-    user = Repo(load_config(paths)["user_git"])
+def clean_plan(paths: RunPaths, force: bool, project: Path) -> dict:
+    """What cleaning would remove: `delete` and `keep` (branches), `text`. UserError while the run goes on.
+
+    Branches that an earlier cleaning kept are found without the run's folder.
+    """
+    user = open_user_repository(project)
     prefix = f"aar/{paths.name}/"
     ours = [head for head in user.heads if head.name.startswith(prefix)]
+    if not paths.root.exists():
+        if not ours:
+            find_run(project, paths.name)
+    elif _is_operated(paths):
+        raise UserError(f"run {paths.name} is going on: `python aar.py stop {paths.name}` first")
     others = [head.commit for head in user.heads if not head.name.startswith(prefix)]
     merged = [head.name for head in ours if any(user.is_ancestor(head.commit, other) for other in others)]
     delete = [head.name for head in ours if force or head.name in merged]
     keep = [head.name for head in ours if head.name not in delete]
-    lines = [f"folder   {paths.root}", f"branches {', '.join(delete) or 'none'}"]
+    lines = [f"folder   {paths.root if paths.root.exists() else 'none'}", f"branches {', '.join(delete) or 'none'}"]
     if keep:
         lines.append(f"kept, since they are merged nowhere (--force deletes them too): {', '.join(keep)}")
     return {"delete": delete, "keep": keep, "text": "\n".join(lines)}
 
 
-def clean_run(paths: RunPaths, plan: dict) -> None:
+def clean_run(paths: RunPaths, plan: dict, project: Path) -> None:
     """Do what `plan` says. Branches that are kept hold their commits in the user's own repository."""
-    user = Repo(load_config(paths)["user_git"])
-    if plan["keep"]:
+    user = open_user_repository(project)
+    if plan["keep"] and paths.root.exists():
         problem = open_repo(paths, load_config(paths)).mirror()
         if problem:
             raise UserError(f"nothing was removed: {problem}")
     for name in plan["delete"]:
         user.git.branch("-D", name)
-    shutil.rmtree(paths.root)
+    if paths.root.exists():
+        shutil.rmtree(paths.root)

@@ -20,7 +20,7 @@ from state.paths import NAME, RunPaths, aar_home, runs_folder
 from swarm.agent import RESEARCHERS
 from swarm.board import Board
 from swarm.boxes import prepare_agent_folder
-from swarm.repo import RunRepo, open_user_repository, uncommitted
+from swarm.repo import RunRepo, changed_prompts, open_user_repository, uncommitted
 
 PROJECT = Path(__file__).parent.parent
 MOST_AGENTS = 64
@@ -150,6 +150,7 @@ def _build(paths: RunPaths, options: Options, user: Repo, views: list[str], dirt
         "user_git": str(user.git_dir),
         "isolation": options.isolation,
         "dirty": bool(dirty),
+        "prompts_changed": changed_prompts(user),
         "gpus": options.gpus,
         "slots": slots,
         "views": views,
@@ -157,7 +158,7 @@ def _build(paths: RunPaths, options: Options, user: Repo, views: list[str], dirt
         "agents": agents,
     }
     paths.ledger.touch()
-    published = {key: value for key, value in config.items() if key not in ("user_git", "seed")}
+    published = {key: value for key, value in config.items() if key != "user_git"}
     write_toml(paths.board / "run.toml", published)
     write_toml(paths.toml, config)  # last: a folder with run.toml is a run
     Board(paths, repo).commit(f"Start run {paths.name}: {options.agents} agents on {options.task}")

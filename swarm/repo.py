@@ -46,6 +46,12 @@ def uncommitted(repo: Repo) -> list[str]:
     return [path for line in lines if not (path := line[3:].strip('"')).startswith("prompts/")]
 
 
+def changed_prompts(repo: Repo) -> list[str]:
+    """Files under prompts/ that differ from the base commit, new ones included."""
+    lines = repo.git.status("--porcelain", "--untracked-files=all", "--no-renames", "--", "prompts").splitlines()
+    return [line[3:].strip('"') for line in lines]
+
+
 class RunRepo:
     """`repo.git` of one run. Thread-safe."""
 

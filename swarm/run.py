@@ -35,6 +35,9 @@ BOARD_SECONDS = 2.0
 DRAIN_SECONDS = 60.0
 """How long, after the end of the time, submissions that are queued may still get their verdicts."""
 
+LAST_WORDS_SECONDS = 3.0
+"""How long, after the last verdict, agents have for their last posts and notes."""
+
 
 def load_config(paths: RunPaths) -> dict:
     return tomli.loads(paths.toml.read_text())
@@ -102,9 +105,9 @@ class Operator:
             ended = "stopped" if self.asked_to_stop.is_set() else "finished"
             self.phase = "stopping"
             self.desk.accepting = False
-            self.supervisor.stop()
             if ended == "finished":
                 self._drain()
+            self.supervisor.stop()
         finally:
             self.supervisor.stop()
             self.desk.close()
@@ -143,10 +146,13 @@ class Operator:
             self.asked_to_stop.wait(TICK_SECONDS)
 
     def _drain(self) -> None:
+        """Let what is queued get its verdict, and its agents read it and write down what they learned."""
         deadline = time.monotonic() + DRAIN_SECONDS
         while self.desk.waiting() and time.monotonic() < deadline and not self.asked_to_stop.is_set():
             self._write_state()
             self.asked_to_stop.wait(TICK_SECONDS)
+        self._write_state()
+        self.asked_to_stop.wait(LAST_WORDS_SECONDS)
 
     def _keep_board(self) -> None:
         """Commits the board and mirrors the refs whenever something changed, at most every BOARD_SECONDS."""
@@ -249,6 +255,12 @@ class Operator:
         return "starting" if worker == "resting" else "working"
 
 
+def open_for_submissions(paths: RunPaths) -> None:
+    """UserError where the run's sealed figures are known: they must reach no agent that can still submit."""
+    if (paths.board / "verification.md").exists():
+        raise UserError(f"run {paths.name} was verified on the sealed part and takes no more submissions: start a new run")
+
+
 def operate(paths: RunPaths, show: Callable[[dict], None] | None = None, seconds: float | None = None) -> str:
     """Operate a run to its end; the state it ended in. `seconds`: a new limit for a run that goes on.
 
@@ -256,8 +268,7 @@ def operate(paths: RunPaths, show: Callable[[dict], None] | None = None, seconds
     """
     lock = hold_run(paths)
     try:
-        if (paths.board / "verification.md").exists():
-            raise UserError(f"run {paths.name} was verified on the sealed part and takes no more submissions: start a new run")
+        open_for_submissions(paths)
         operator = Operator(paths, show)
         if seconds is not None:
             operator.config["seconds_limit"] = operator.seconds_used() + seconds
@@ -307,16 +318,19 @@ def verification_text(sealed: list[dict], ledger: Ledger) -> str:
     lines = [
         "# Sealed verification",
         "",
-        "Re-run from the commit, on draws and test items that no submission has met.",
+        "Re-run from the commit, on draws and test items that no submission has met. PGR and lift over tuned naive with 95 %",
+        f"intervals. The public figures are those of the best among {len(ledger.verdicts)} submissions and therefore look better",
+        "than they are; the sealed ones were not chosen. `openings` counts those of this task's sealed part on this machine.",
         "",
-        "| submission | agent | method | public PGR | sealed PGR | sealed lift over tuned naive | draws | openings | isolation |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "| submission | commit | agent | method | public PGR | sealed PGR | public lift | sealed lift | draws | openings | isolation | time |",
+        "|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for verdict in sealed:
         public = ledger.verdicts.get(verdict["submission"], {})
         lines.append(
-            f"| {verdict['submission']} | {verdict['agent']} | {verdict['method']} | {_figure(public, 'pgr')} | {_figure(verdict, 'pgr')} "
-            f"| {_figure(verdict, 'lift')} | {verdict['draws']} | {verdict['openings']} | {verdict['isolation']} |"
+            f"| {verdict['submission']} | {verdict['commit'][:12]} | {verdict['agent']} | {verdict['method']} "
+            f"| {_figure(public, 'pgr')} | {_figure(verdict, 'pgr')} | {_figure(public, 'lift')} | {_figure(verdict, 'lift')} "
+            f"| {verdict['draws']} | {verdict['openings']} | {verdict['isolation']} | {verdict['time']} |"
         )
     return "\n".join(lines) + "\n"
 

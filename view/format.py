@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import datetime
 import re
+import shutil
+import sys
 import unicodedata
 from collections.abc import Sequence
 
@@ -94,13 +96,24 @@ def count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def columns(header: Sequence[str], rows: Sequence[Sequence[object]], right: Sequence[str] = ()) -> str:
+def columns(
+    header: Sequence[str], rows: Sequence[Sequence[object]], right: Sequence[str] = (), spare: Sequence[str] = ()
+) -> str:
     """Rows under a header in aligned columns, never cut or wrapped, so that `grep` and `awk` work on them.
 
-    `right`: the names of the columns that are aligned to the right. Cells must be clean already.
+    `right`: the names of the columns that are aligned to the right. `spare`: columns that are left out, in this order, in a
+    terminal too narrow for all. Cells must be clean already.
     """
     cells = [list(header)] + [[str(cell) for cell in row] for row in rows]
     widths = [max(cell_len(row[i]) for row in cells) for i in range(len(header))]
+    room = shutil.get_terminal_size().columns if sys.stdout.isatty() else sys.maxsize
+    for name in spare:
+        if sum(widths) + 2 * (len(widths) - 1) <= room:
+            break
+        at = header.index(name)
+        header = [*header[:at], *header[at + 1 :]]
+        cells = [[*row[:at], *row[at + 1 :]] for row in cells]
+        del widths[at]
     to_right = [name in right for name in header]
     lines = []
     for row in cells:

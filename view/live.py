@@ -26,6 +26,11 @@ SUMMARY_SECONDS = 30.0
 COLOURS = {"scoring": "green", "thinking": "cyan", "working": "cyan", "parked": "red", "stopped": "dim", "starting": "dim"}
 
 
+WIDE = 110
+LESS = ("direction", "submissions", "last PGR")
+"""Columns that a terminal of fewer than WIDE columns does without."""
+
+
 class Terminal(Console):
     """A console that reports a closed pipe like any other lost terminal; rich's own ends the process."""
 
@@ -106,13 +111,15 @@ class LiveView:
         if self.config["isolation"] == "none":
             parts.append(Text(NONE_STAMP, style="bold white on red"))
         table = Table(box=None, pad_edge=False, header_style="dim", expand=False)
-        for name in AGENT_HEADER:
+        shown = [name for name in AGENT_HEADER if self._live.console.width >= WIDE or name not in LESS]
+        for name in shown:
             right = name in ("for", "submissions", "last PGR")
             table.add_column(name, justify="right" if right else "left", no_wrap=True, overflow="ellipsis")
         for agent in agent_facts(self.config, state, self._main):
-            name, direction, now, *rest = agent_row(agent)
-            cells = [Text(name), Text(direction, style="dim"), Text(now, style=COLOURS.get(now, "")), *map(Text, rest)]
-            table.add_row(*cells)
+            cells = dict(zip(AGENT_HEADER, map(Text, agent_row(agent)), strict=True))
+            cells["direction"].stylize("dim")
+            cells["state"].stylize(COLOURS.get(cells["state"].plain, ""))
+            table.add_row(*(cells[name] for name in shown))
         parts.append(table)
         parts += [Text(f"problem: {clean(problem, 200)}", style="yellow") for problem in state.get("problems", [])[-3:]]
         return Group(*parts)

@@ -52,11 +52,14 @@ def _ranking(verdicts: list[dict]) -> str:
     rows = []
     for rank, verdict in enumerate(verdicts, 1):
         rows.append([
-            rank, clean(verdict.get("submission", "-"), 12), clean(verdict.get("agent", "-"), 40), clean(verdict["method"], 48),
+            rank, clean(verdict.get("submission", "-"), 12), clean(verdict.get("agent", "-"), 40), clean(verdict["method"].removeprefix("methods/"), 48),
             clean(verdict.get("family") or "-", 20), verdict["rung"], verdict["draws"], pgr_of(verdict), lift_of(verdict),
             figure(verdict.get("method_seconds"), digits=1), clean("; ".join(verdict.get("flags") or ()), 60),
         ])  # fmt: skip
-    return columns(header, rows, right=("rank", "draws", "seconds"))
+    if not any(row[-1] for row in rows):
+        header, rows = header[:-1], [row[:-1] for row in rows]
+    spare = ["family", "draws", "seconds", "rung", "lift"]
+    return columns(header, rows, right=("rank", "draws", "seconds"), spare=spare)
 
 
 def _stamp(verdicts: list[dict]) -> list[str]:
@@ -142,7 +145,7 @@ def sealed_text(sealed: list[dict], public: dict[str, dict]) -> str:
             clean(name, 12), clean(verdict["agent"], 40), clean(verdict["method"], 48), pgr_of(before), pgr_of(verdict),
             lift_of(before), lift_of(verdict), verdict["draws"],
         ])  # fmt: skip
-    parts = _stamp(sealed) + ([columns(header, rows, right=("draws",))] if rows else [])
+    parts = _stamp(sealed) + ([columns(header, rows, right=("draws",), spare=("draws", "method", "agent"))] if rows else [])
     openings = max((verdict.get("openings") or 0 for verdict in sealed), default=0)
     if openings:
         parts.append(f"openings of this task's sealed part on this machine: {openings}")
@@ -168,7 +171,7 @@ def summary_text(paths: RunPaths, ledger: Ledger, sealed: list[dict], config: di
     if main:
         parts.append(_winner(main, sealed, ledger.verdicts, paths.name))
     parts.append(_places(paths, config))
-    parts.append(_commands(paths, main[0] if main else None, config))
+    parts.append(_commands(paths, main[0] if main else None, config, bool(sealed)))
     return "\n\n".join(parts)
 
 
@@ -176,9 +179,12 @@ def _winner(main: list[dict], sealed: list[dict], public: dict[str, dict], run: 
     best = main[0]
     name = clean(best["submission"], 12)
     verified = [verdict for verdict in sealed if verdict.get("submission") == best["submission"]]
-    lines = [f"winner {name}: {clean(best['method'], 48)} by {clean(best['agent'], 40)}, the best lower bound of {len(main)}"]
+    lines = [f"winner {name}: {clean(best['method'], 48)} by {clean(best['agent'], 40)}, the best lower bound of PGR among {len(main)} different methods"]
+    rivals = [v["submission"] for v in main[1:] if v.get("pgr_high") is not None and v["rung"] == best["rung"] and v["pgr"] >= best["pgr_low"]]
+    if rivals:
+        lines.append(f"  {count(len(rivals), 'other')} lie within its interval ({', '.join(rivals[:4])}{', ...' if len(rivals) > 4 else ''}): more draws would tell them apart")
     if not verified:
-        lines.append(f"  not verified: `python aar.py verify {run}` scores it once on the sealed part")
+        lines.append(f"  not verified: `python aar.py verify {run}` scores it once on the sealed part and closes the run")
         return "\n".join(lines)
     lines.append(sealed_text(verified[-1:], public))
     lines.append("The public figure is the best of many and therefore looks better than it is; the sealed one was not chosen.")
@@ -205,17 +211,21 @@ def _places(paths: RunPaths, config: dict) -> str:
     ])  # fmt: skip
 
 
-def _commands(paths: RunPaths, best: dict | None, config: dict) -> str:
+def _commands(paths: RunPaths, best: dict | None, config: dict, verified: bool) -> str:
     base, run = config["base"][:12], paths.name
     agent = clean(best["agent"], 40) if best else config["agents"][0]["name"]
     lines = [
         "review",
-        f"  git log --oneline --graph --branches='aar/{run}/*' --not {base}",
+        f"  git log --oneline --graph --exclude='aar/{run}/board' --branches='aar/{run}/*' --not {base}",
         f"  git log {base}..aar/{run}/{agent}",
         f"  git diff {base}..aar/{run}/{agent}",
     ]
     if best:
         lines.append(f"  git show {best['commit'][:12]}:{clean(best['method'], 80)}")
+    lines.append(f"  git diff {base}..aar/{run}/board -- prompts run.toml results.tsv")
+    lines.append(f"  git ls-tree --name-only aar/{run}/board forum/")
+    if verified:
+        lines.append(f"  git show aar/{run}/board:verification.md")
     lines.append(f"  python aar.py scores {run}")
     return "\n".join(lines)
 

@@ -1,12 +1,7 @@
-"""What the search researcher knows: the run's verdicts with their recipes, what parts were worth, and its own taste.
-
-What a part is worth is told by the mean lift of the recipes that hold it, shrunk towards nothing. A direction's words
-tilt what is tried first.
-"""
+"""What the search researcher goes by: verdicts with their recipes, and the taste that its direction gives it."""
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -46,24 +41,9 @@ def taste(direction: str, views: Sequence[str]) -> Taste:
         return sum(any(word.startswith(stem) for stem in stems) for word in words)
 
     usable = [b for b in BLOCKS.values() if "other" not in b.ladders or len(views) > 1]
-    blocks = {b.name: 1 + 3 * min(3, hits(b.stems)) for b in usable}
+    blocks = {b.name: 1 + 1.5 * min(3, hits(b.stems)) for b in usable}
     head = {name: 1 + 2 * min(2, hits(stems.split())) for name, stems in HEAD_STEMS.items()}
     return Taste(blocks, head, tuple(views))
-
-
-def credit(archive: Sequence[Found]) -> tuple[float, dict[str, float]]:
-    """(mean lift, part -> how much more its recipes lift than the mean, shrunk), one draw counting as a third."""
-    known = [(f.recipe.parts, f.lift, 1.0 if f.full else 0.33) for f in archive if f.recipe and f.lift is not None]
-    if not known:
-        return 0.0, {}
-    mean = sum(lift * w for _, lift, w in known) / sum(w for *_, w in known)
-    total: dict[str, float] = defaultdict(float)
-    weight: dict[str, float] = defaultdict(float)
-    for parts, lift, w in known:
-        for part in set(parts):
-            total[part] += w * (lift - mean)
-            weight[part] += w
-    return mean, {part: total[part] / (weight[part] + 2) for part in total}
 
 
 def standing(found: Found) -> float:

@@ -10,13 +10,19 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from swarm.researchers.archive import Found, Taste, credit, standing
+from swarm.researchers.archive import Found, Taste, standing
 from swarm.researchers.catalogue import MOST_COST
+from swarm.researchers.forecast import Forecast
 from swarm.researchers.recipe import Recipe, cost
 from swarm.researchers.variation import Variation, ablations, difference
 
 TRIES = 200
-CANDIDATES = 4
+CANDIDATES = 16
+"""So many recipes are made for each that is submitted: the most promising one."""
+CURIOSITY = 0.12
+"""The lift that a recipe is forgiven for being unlike all that was tried."""
+LUCK = 0.02
+"""Standard deviation of what decides between equals."""
 
 
 @dataclass(frozen=True)
@@ -37,8 +43,8 @@ class Evolution:
 
     def __init__(self, archive: Sequence[Found], me: str, taste: Taste, seen: set[Recipe], rng: random.Random) -> None:
         self.me, self.taste, self.seen, self.rng = me, taste, seen, rng
-        self.mean, self.credit = credit(archive)
-        self.vary = Variation(taste, self.credit, rng)
+        self.forecast = Forecast(archive)
+        self.vary = Variation(taste, self.forecast, rng)
         full = sorted((f for f in archive if f.full and f.recipe and f.low is not None), key=standing)
         self.mine = [f for f in full if f.agent == me]
         self.others = [f for f in full if f.agent != me]
@@ -47,19 +53,17 @@ class Evolution:
 
     # --- what to expect ---------------------------------------------------------------------------------------------
 
-    def expected_lift(self, recipe: Recipe, parent: Found | None) -> float:
-        """The parent's lift, shrunk, plus what the changed parts were worth elsewhere."""
+    def promise(self, recipe: Recipe) -> float:
+        """Expected lift, and more where little is known of its like."""
+        lift, unknown = self.forecast.of(recipe)
+        return lift + CURIOSITY * unknown + self.rng.gauss(0, LUCK)
 
-        def worth(parts: Sequence[str]) -> float:
-            return sum(self.credit.get(part, 0.0) for part in set(parts))
-
-        if parent is None or parent.recipe is None or parent.lift is None:
-            return self.mean + 0.5 * worth(recipe.parts)
-        return 0.85 * parent.lift + 0.15 * self.mean + 0.5 * (worth(recipe.parts) - worth(parent.recipe.parts))
+    def best_of(self, make: Callable[[], Recipe]) -> Recipe:
+        """The most promising of some recipes that nobody tried."""
+        return max((self._new(make) for _ in range(CANDIDATES)), key=self.promise)
 
     def plan(self, recipe: Recipe, move: str, parents: Sequence[Found], why: str) -> Plan:
-        lift = self.expected_lift(recipe, parents[0] if parents else None)
-        predict = round(min(1.0, max(-1.0, self.baseline + lift)), 2)
+        predict = round(min(1.0, max(-1.0, self.baseline + self.forecast.of(recipe)[0])), 2)
         return Plan(recipe, move, tuple(p.submission for p in parents), tuple(p.commit for p in parents), predict, why)
 
     # --- moves ------------------------------------------------------------------------------------------------------
@@ -76,28 +80,25 @@ class Evolution:
         return self.fresh()
 
     def fresh(self) -> Plan:
-        """New combinations, tilted by direction and by what parts were worth; the most promising of a few."""
-        made = [self._new(self.vary.random_recipe) for _ in range(CANDIDATES)]
-        recipe = max(made, key=lambda r: self.expected_lift(r, None) + self.rng.gauss(0, 0.05))
+        """A new combination, tilted by direction, by what parts were worth and by what was little tried."""
+        recipe = self.best_of(self.vary.random_recipe)
         return self.plan(recipe, "fresh", [], "a new combination")
 
     def change(self, parent: Found) -> Plan:
         """Insert, remove or replace a step, or another head."""
-        made = [self._new(lambda: self.vary.mutated(parent.recipe)) for _ in range(CANDIDATES)]
-        recipe = max(made, key=lambda r: self.expected_lift(r, parent) + self.rng.gauss(0, 0.03))
+        recipe = self.best_of(lambda: self.vary.mutated(parent.recipe))
         return self.plan(
             recipe, "change" if parent.agent == self.me else "adopt", [parent], difference(parent.recipe, recipe)
         )
 
     def tune(self, parent: Found) -> Plan:
         """One constant, one rung up or down its ladder."""
-        recipe = self._new(lambda: self.vary.tuned(parent.recipe))
+        recipe = self.best_of(lambda: self.vary.tuned(parent.recipe))
         return self.plan(recipe, "tune", [parent], difference(parent.recipe, recipe))
 
     def cross(self, one: Found, other: Found) -> Plan:
         """The first steps of one, the last of the other, and the head of either."""
-        made = [self._new(lambda: self.vary.crossed(one.recipe, other.recipe)) for _ in range(CANDIDATES)]
-        recipe = max(made, key=lambda r: self.expected_lift(r, one) + self.rng.gauss(0, 0.03))
+        recipe = self.best_of(lambda: self.vary.crossed(one.recipe, other.recipe))
         return self.plan(recipe, "cross", [one, other], f"a cross of {one.submission} and {other.submission}")
 
     def drop(self, parent: Found) -> Plan | None:
@@ -128,14 +129,14 @@ def choose(evolution: Evolution, cycle: int, dropped_last: bool) -> Plan:
     if cycle == 0:
         return evolution.start()
     best = mine[0] if mine else None
-    if best and not dropped_last and (best.lift or 0) > 0 and rng.random() < 0.2 and (plan := evolution.drop(best)):
+    if best and not dropped_last and (best.lift or 0) > 0 and rng.random() < 0.12 and (plan := evolution.drop(best)):
         return plan
     parent = best if best and rng.random() < 0.7 else rng.choice(mine[:4]) if mine else None
     partner = others[min(int(rng.expovariate(0.7)), len(others) - 1)] if others else None
     moves = {
-        "fresh": 0.12 if best or partner else 1.0,
+        "fresh": 0.15 if best or partner else 1.0,
         "change": 0.3 * bool(parent),
-        "tune": 0.22 * bool(parent),
+        "tune": 0.1 * bool(parent),
         "cross": 0.2 * bool(parent and partner),
         "adopt": 0.0,
     }

@@ -32,6 +32,7 @@ from swarm.researchers.words import Post, first_note, learned, note, post_about
 WAIT_SECONDS = 3600.0
 MOST_FILES = 150
 """Method files that stay in the worktree; beyond, the worst go. Their commits remain."""
+TAKEN = {"status": "taken"}
 PATIENCE = 6
 """Failures of the door in a row before the researcher gives up."""
 
@@ -43,6 +44,7 @@ class SearchResearcher:
         self.config, self.hands, self.record, self.pause = config, hands, record, time.sleep
         self.recipes: dict[str, Recipe | None] = {}  # commit -> recipe, None where the file cannot be read
         self.tried: dict[str, Recipe] = {}  # own method path -> recipe
+        self.taken: set[Recipe] = set()  # what others were found to have committed first
         self.scores: dict[str, dict[str, Any]] = {}  # submission -> verdict as agents see it
         self.pending: dict[str, Any] | None = None  # a plan whose verdict is not known
         self.posts: list[Post] = []  # to be sent with the next command
@@ -60,6 +62,9 @@ class SearchResearcher:
             if kind == "plan":
                 self.pending = entry
                 self.tried[entry["method"]] = Recipe.from_json(entry["recipe"])
+            elif kind == "taken":
+                self.pending = None
+                self.taken.add(self.tried.pop(entry["method"]))
             elif kind == "outcome":
                 self.pending, self.cycle, self.last_move = None, entry["cycle"] + 1, entry["move"]
                 self.since_post, self.best = entry["since_post"], entry["best"]
@@ -98,7 +103,12 @@ class SearchResearcher:
             self.record(plan)
             self.pending = plan
             self.tried[plan["method"]] = Recipe.from_json(plan["recipe"])
-            verdict = self._submit(plan)
+            verdict = self._submit(plan, unless_taken=True)
+            if verdict == TAKEN:
+                entry = {"kind": "taken", "method": plan["method"]}
+                self.record(entry)
+                self._remember([entry])
+                return True
         else:  # of an earlier life, or the command was cut off: it may be in the ledger by now
             verdict = self._recall(plan["method"]) or self._submit(plan)
         if verdict is None:
@@ -115,8 +125,8 @@ class SearchResearcher:
         if self.cycle and not self.scores:
             self._observe()
         self._read_more()
-        rng = random.Random(f"{self.config.seed} {self.config.name} {self.cycle}")
-        seen = set(self.tried.values()) | {recipe for recipe in self.recipes.values() if recipe}
+        rng = random.Random(f"{self.config.seed} {self.config.name} {self.cycle} {len(self.taken)}")
+        seen = self.taken | set(self.tried.values()) | {recipe for recipe in self.recipes.values() if recipe}
         mind = Evolution(
             self.archive(),
             self.config.name,
@@ -143,8 +153,9 @@ class SearchResearcher:
         names = (f"methods/{stem}{f'_{n}' if n > 1 else ''}.py" for n in range(1, len(taken) + 2))
         return next(name for name in names if name not in taken)
 
-    def _submit(self, plan: dict[str, Any]) -> dict[str, Any] | None:
-        """Write the file and the notes, submit and wait, all in one command; None where no verdict came back."""
+    def _submit(self, plan: dict[str, Any], unless_taken: bool = False) -> dict[str, Any] | None:
+        """Write the file and the notes, submit and wait, all in one command; None where no verdict came back. With
+        `unless_taken`, TAKEN and no submission where somebody committed the same file in the meantime."""
         recipe = Recipe.from_json(plan["recipe"])
         path, message = plan["method"], f"{title(recipe)}\n\n{plan['move']}: {plan['why']}."
         options = f"-m {shlex.quote(message)} --predict {plan['predict']:.2f} --wait --json"
@@ -153,7 +164,11 @@ class SearchResearcher:
         noted = notebook(first_note(self.config), self.notes, plan["cycle"])
         script.run(f"mkdir -p methods notes\ncat > {shlex.quote(path)}\n{self._tidy()}{noted}")
         script.post(self.posts, self.config.name)
-        script.run(f"aar submit {shlex.quote(path)} {options}", "verdict")
+        submit = f"aar submit {shlex.quote(path)} {options}"
+        if unless_taken:
+            known = f'git cat-file -e "$(git hash-object {shlex.quote(path)})" 2> /dev/null'
+            submit = f"if {known}; then rm {shlex.quote(path)}; echo '{json.dumps(TAKEN)}'; else {submit}; fi"
+        script.run(submit, "verdict")
         script.look(self._known_up_to(), self.config.name)
         parts = script.parts(self.hands.sh(script.text, write(recipe), WAIT_SECONDS))
         self.posts, self.notes = [], []
@@ -197,7 +212,7 @@ class SearchResearcher:
         parent = next((f for f in archive if plan["parents"] and f.submission == plan["parents"][0]), None)
         post = post_about(said, verdict, parent, is_best, first=plan["cycle"] == 0)
         if post is None and self.since_post >= 8:
-            post = learned(archive, self.config.name)
+            post = learned(archive)
         line = note(said, verdict)
         if post:
             self.posts, self.since_post = [post], 0

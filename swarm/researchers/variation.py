@@ -9,6 +9,7 @@ from typing import Any
 
 from swarm.researchers.archive import Taste
 from swarm.researchers.catalogue import BLOCKS, CUTS, HEAD_COMPONENTS, HEAD_L2, MOST_STEPS
+from swarm.researchers.forecast import Forecast
 from swarm.researchers.recipe import Recipe, Step
 
 CREDIT_SCALE = 0.08
@@ -16,17 +17,17 @@ CREDIT_SCALE = 0.08
 
 
 class Variation:
-    """Makes recipes by luck, tilted by a taste and by `credit` (part -> what it was worth)."""
+    """Makes recipes by luck, tilted by a taste, by what parts were worth so far, and towards blocks little tried."""
 
-    def __init__(self, taste: Taste, credit: dict[str, float], rng: random.Random) -> None:
-        self.taste, self.credit, self.rng = taste, credit, rng
+    def __init__(self, taste: Taste, forecast: Forecast, rng: random.Random) -> None:
+        self.taste, self.forecast, self.rng = taste, forecast, rng
 
     def block(self, without: set[str] = frozenset()) -> str:
-        weights = {
-            n: w * math.exp(self.credit.get(n, 0.0) / CREDIT_SCALE)
-            for n, w in self.taste.blocks.items()
-            if n not in without
-        }
+        credit, count, weights = self.forecast.credit, self.forecast.count, {}
+        for name, weight in self.taste.blocks.items():
+            if name not in without:
+                novelty = 1 + 3 / (1 + count.get(name, 0.0))
+                weights[name] = weight * math.exp(credit.get(name, 0.0) / CREDIT_SCALE) * novelty
         return self.rng.choices(list(weights), list(weights.values()))[0]
 
     def step(self, name: str, middle: bool = False) -> Step:
@@ -44,7 +45,7 @@ class Variation:
         steps: list[Step] = []
         for _ in range(self.rng.choices((1, 2, 3), (2, 4, 2))[0]):
             steps.append(self.step(self.block({step.block for step in steps})))
-        start = "teacher_chances" if self.rng.random() < 0.2 else "teacher_labels"
+        start = "teacher_chances" if self.rng.random() < 0.5 else "teacher_labels"
         return Recipe(
             start, tuple(steps), None, self.rng.choice(HEAD_COMPONENTS), self.rng.choice(HEAD_L2[2:6]), self.cut()
         )
@@ -60,7 +61,7 @@ class Variation:
             "remove": 0.7 * (len(steps) > 1),
             "swap": 0.7 * (len(steps) > 1),
             "cut": 0.7,
-            "start": 0.4,
+            "start": 0.8,
             "view": 0.5 * (len(self.taste.views) > 1),
             "components": self.taste.head["components"],
             "second": 0.5 * self.taste.head["second"],

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from swarm.researchers import AgentConfig
-from swarm.researchers.archive import Found, credit
+from swarm.researchers.archive import Found
 from swarm.researchers.evolve import Plan
+from swarm.researchers.forecast import Forecast
 from swarm.researchers.recipe import describe, title
 
 
@@ -116,20 +117,17 @@ def _ablation(plan: Plan, verdict: dict[str, Any], parent: Found) -> Post:
     )
 
 
-def learned(archive: Sequence[Found], me: str) -> Post | None:
+def learned(archive: Sequence[Found]) -> Post | None:
     """What parts were worth in all readable recipes of the run so far; None while there are few."""
-    counts: dict[str, int] = {}
-    for found in archive:
-        for part in set(found.recipe.parts) if found.recipe and found.lift is not None else ():
-            counts[part] = counts.get(part, 0) + 1
-    mean, parts = credit(archive)
-    known = sorted(((worth, part) for part, worth in parts.items() if counts[part] >= 3), reverse=True)
+    told = Forecast(archive)
+    known = sorted(((worth, part) for part, worth in told.credit.items() if told.count[part] >= 2), reverse=True)
     if len(known) < 4:
         return None
     good, bad = [(w, p) for w, p in known[:3] if w > 0], [(w, p) for w, p in known[-3:] if w < 0]
-    lines = [f"- {part}: {worth:+.2f} in {counts[part]} recipes" for worth, part in [*good, *reversed(bad)]]
+    holds = {part: sum(part in recipe.parts for recipe, *_ in told.seen) for _, part in known}
+    lines = [f"- {part}: {worth:+.2f} in {holds[part]} recipes" for worth, part in [*good, *reversed(bad)]]
     body = (
-        f"Over {sum(f.recipe is not None for f in archive)} recipes that I could read (mean lift {mean:+.2f}), recipes "
+        f"Over {len(told.seen)} recipes that I could read (mean lift {told.mean:+.2f}), recipes "
         "that hold a part lift more or less than the mean by (shrunk; parts occur together: a hint, not a cause):\n\n"
         + "\n".join(lines)
     )

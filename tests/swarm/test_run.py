@@ -72,6 +72,14 @@ def test_the_review_commands_that_are_printed_work(finished):
         assert done.returncode == 0 and done.stdout, (command, done.stderr)
 
 
+def test_what_was_scored_last_was_read_and_written_down_by_its_agent(finished):
+    checkout, paths, _ = finished
+    last = list(Ledger(paths.ledger).verdicts.values())[-1]
+    assert last["method"].removeprefix("methods/").removesuffix(".py") in "".join(
+        (paths.agent(last["agent"]) / "transcript.jsonl").read_text().splitlines()[-3:]
+    )
+
+
 def test_nothing_but_methods_and_notes_differs_from_the_base_on_an_agents_branch(finished):
     checkout, _, _ = finished
     for number in range(AGENTS):
@@ -145,3 +153,5 @@ def test_clean_keeps_unmerged_branches_unless_forced(finished):
     assert checkout.aar("clean", "whole", "--yes")[0] == 0
     assert not paths.root.exists()
     assert "aar/whole/agent-1" in checkout.git("branch", "--list", "aar/*")
+    assert checkout.aar("clean", "whole", "--yes", "--force")[0] == 0
+    assert checkout.git("branch", "--list", "aar/*") == ""

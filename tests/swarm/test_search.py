@@ -109,26 +109,26 @@ def test_a_first_step_ends_with_a_commit_a_verdict_a_post_and_a_notebook(run: Ru
 
 def test_no_recipe_is_submitted_twice_by_two_agents_who_read_each_other(run: Run) -> None:
     agents = [run.agent("agent-1", "noisy-channel"), run.agent("agent-2", "noisy-channel", seed=2)]
-    for _ in range(5):
+    while len(run.ledger()) < 10:
         assert all(agent.step() for agent in agents)
     verdicts, base = run.ledger(), str(run.folder / "base")
     sources = [run.git("-C", base, "show", f"{v['commit']}:{v['method']}") for v in verdicts]
     trees = [ast.dump(ast.parse(source)) for source in sources]
-    assert len(verdicts) == 10 and len(set(trees[2:])) == 8  # the first ones, begun at once, may coincide
-    assert len({(v["agent"], v["method"]) for v in verdicts}) == 10
+    assert len(set(trees)) == len({(v["agent"], v["method"]) for v in verdicts}) == len(verdicts)
+    kinds = [entry["kind"] for entry in read_jsonl(run.folder / "agent-2" / "transcript.jsonl")]
+    assert "taken" in kinds  # both began with the same idea, and the second saw that in time
 
 
 def test_a_child_of_somebody_elses_method_names_its_commit(run: Run) -> None:
     run.agent("agent-1", "noisy-channel").step()
-    inspired = []
+    first = {**run.ledger()[0], "pgr": 0.9, "lift": 0.6, "lift_low": 0.5}  # far ahead of all that agent-2 will find
+    (run.folder / "ledger.jsonl").write_text(json.dumps(first) + "\n")
     other = run.agent("agent-2", "simplicity")
-    for _ in range(8):
+    for _ in range(7):
         assert other.step()
-    first = run.ledger()[0]["commit"]
-    for plan in (entry for entry in read_jsonl(run.folder / "agent-2" / "transcript.jsonl") if entry["kind"] == "plan"):
-        inspired += plan["inspired_by"]
-    assert first in inspired
-    assert f"Inspired-by: {first}" in run.git("-C", str(run.folder / "base"), "log", "aar/run/agent-2")
+    plans = [entry for entry in read_jsonl(run.folder / "agent-2" / "transcript.jsonl") if entry["kind"] == "plan"]
+    assert any(first["commit"] in plan["inspired_by"] for plan in plans)
+    assert f"Inspired-by: {first['commit']}" in run.git("-C", str(run.folder / "base"), "log", "aar/run/agent-2")
 
 
 def test_an_agent_that_comes_back_goes_on_as_if_it_had_never_been_away(tmp_path: Path) -> None:

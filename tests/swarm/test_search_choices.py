@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from swarm.researchers.archive import Found, credit, taste
+from swarm.researchers.archive import Found, taste
 from swarm.researchers.catalogue import BLOCKS, MOST_COST, MOST_STEPS
 from swarm.researchers.evolve import Evolution, Plan, choose
+from swarm.researchers.forecast import Forecast, distance
 from swarm.researchers.recipe import Recipe, cost
 from swarm.researchers.variation import difference
 from swarm.researchers.words import learned, note, post_about
@@ -92,8 +93,22 @@ def test_what_cannot_be_read_or_competes_elsewhere_is_no_parent() -> None:
 
 
 def test_credit_goes_to_the_part_that_lifts() -> None:
-    mean, parts = credit(archive(60))
+    parts = Forecast(archive(60)).credit
     assert max(parts, key=parts.__getitem__) == "self_train" and min(parts, key=parts.__getitem__) == "best_axis"
+
+
+def test_a_forecast_is_best_near_what_was_seen_and_says_how_little_it_knows() -> None:
+    known = archive(60)
+    seen = known[0]
+    forecast, maker = Forecast(known), evolution([], 9)
+    like, unlike = maker.vary.tuned(seen.recipe), Recipe(start="teacher_chances", view="last:12", components=2)
+    assert distance(seen.recipe, seen.recipe) == 0 < distance(seen.recipe, like) < distance(seen.recipe, unlike)
+    assert forecast.of(like)[1] < forecast.of(unlike)[1] <= 1
+    others = [maker.vary.random_recipe() for _ in range(200)]
+    lifted = [forecast.of(r)[0] for r in others if "self_train" in r.parts and "best_axis" not in r.parts]
+    spoiled = [forecast.of(r)[0] for r in others if "best_axis" in r.parts and "self_train" not in r.parts]
+    assert sum(lifted) / len(lifted) > sum(spoiled) / len(spoiled) + 0.1
+    assert Forecast([]).of(Recipe()) == (0.0, 1.0)
 
 
 def test_parts_that_lift_are_tried_more_often() -> None:
@@ -130,8 +145,8 @@ def test_a_crash_is_told_and_a_plain_failure_is_only_noted() -> None:
 
 
 def test_what_was_learned_is_told_only_when_there_is_enough_of_it() -> None:
-    assert learned(archive(3), "agent-1") is None
-    post = learned(archive(60), "agent-1")
+    assert learned(archive(3)) is None
+    post = learned(archive(60))
     assert post is not None and "self_train: +" in post.body
 
 

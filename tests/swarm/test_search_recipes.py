@@ -12,6 +12,7 @@ import pytest
 from eval.scan import scan
 from swarm.researchers.archive import taste
 from swarm.researchers.catalogue import BLOCKS, CUTS, HEAD_COMPONENTS
+from swarm.researchers.forecast import Forecast
 from swarm.researchers.method_file import read, write
 from swarm.researchers.recipe import Recipe, Step, cost, describe, file_name
 from swarm.researchers.variation import Variation, ablations
@@ -22,13 +23,13 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def some_recipes(count: int, seed: int = 0) -> list[Recipe]:
-    vary = Variation(taste("", VIEWS), {}, random.Random(seed))
+    vary = Variation(taste("", VIEWS), Forecast([]), random.Random(seed))
     fresh = [vary.random_recipe() for _ in range(count // 2)]
     return fresh + [vary.mutated(vary.mutated(recipe)) for recipe in fresh]
 
 
 def one_step(block: str) -> Recipe:
-    vary = Variation(taste("", VIEWS), {}, random.Random(0))
+    vary = Variation(taste("", VIEWS), Forecast([]), random.Random(0))
     return Recipe(steps=(vary.step(block, middle=True),), l2=0.1)
 
 
