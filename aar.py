@@ -44,8 +44,8 @@ from state.paths import NAME, RunPaths, find_run, runs_folder  # noqa: E402
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON: the same facts that the files hold.")
 unisolated = click.option("--allow-unisolated", is_flag=True, help="Go on without walls; everything is stamped `isolation: none`.")
-minutes = click.option("--minutes", type=click.FloatRange(min=0.05), help="How long the run may take. Default: 10 for search.")
-hours = click.option("--hours", type=click.FloatRange(min=0.01))
+minutes = click.option("--minutes", type=float, help="How long the run may take. Default: 10 for search.")
+hours = click.option("--hours", type=float)
 unverified = click.option("--no-verify", is_flag=True, help="Do not open the sealed part at the end; the run stays open for resume.")
 
 
@@ -56,7 +56,10 @@ def say(facts: object, text: str, as_json: bool) -> None:
 def seconds_of(minutes: float | None, hours: float | None) -> float | None:
     if minutes is not None and hours is not None:
         raise UserError("--minutes and --hours: give one of them")
-    return minutes * 60 if minutes is not None else hours * 3600 if hours is not None else None
+    seconds = minutes * 60 if minutes is not None else hours * 3600 if hours is not None else None
+    if seconds is not None and not 1 <= seconds <= 366 * 24 * 3600:  # also what is no number
+        raise UserError("a run may take from a second to a year: check --minutes and --hours")
+    return seconds
 
 
 @click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -101,7 +104,7 @@ def start_run(agents, task, name, minutes, hours, researcher, seed, gpus, detach
         Options(agents, task, name, seconds, researcher, seed, allow_dirty, isolation, gpus)
     )
     if detach:
-        go_on_in_background(paths, no_verify=no_verify)
+        go_on_in_background(paths, [], no_verify)
     else:
         operate_here(paths, no_verify=no_verify)
 
@@ -120,16 +123,10 @@ def walls(allow_unisolated: bool) -> str:
     return "bubblewrap"
 
 
-def go_on_in_background(paths: RunPaths, extra: tuple[str, ...] = (), no_verify: bool = False) -> None:
-    import subprocess
+def go_on_in_background(paths: RunPaths, arguments: list[str], no_verify: bool) -> None:
+    from swarm.care import detach
 
-    extra = (*extra, "--no-verify") if no_verify else extra
-
-    with open(paths.log, "ab") as log:
-        subprocess.Popen(
-            [sys.executable, str(PROJECT / "aar.py"), "resume", paths.name, *extra],
-            stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd=PROJECT,
-        )  # fmt: skip
+    detach(paths, PROJECT, [*arguments, "--no-verify"] if no_verify else arguments)
     click.echo(f"run {paths.name} goes on in the background; its output is in {paths.log}")
     click.echo(f"    python aar.py status {paths.name}\n    python aar.py stop {paths.name}")
 
@@ -144,7 +141,9 @@ def tell(text: str) -> None:
 
 def operate_here(paths: RunPaths, seconds: float | None = None, no_verify: bool = False) -> None:
     """Operate in this process to the end, then verify the winner and print what there is to see."""
-    from swarm.run import finalists, open_for_submissions, operate, verify
+    from swarm.access import open_for_submissions
+    from swarm.run import operate
+    from swarm.verification import finalists, verify
     from view.live import LiveView
     from view.scores import summary_text
 
@@ -276,11 +275,12 @@ def resume(run: str, minutes: float | None, hours: float | None, detach: bool, n
     isolation = tomli.loads(paths.toml.read_text())["isolation"]
     if isolation != "none":
         walls(False)
+    seconds = seconds_of(minutes, hours)
     if detach:
-        amount = ("--minutes", str(minutes)) if minutes else ("--hours", str(hours)) if hours else ()
+        amount = [] if seconds is None else ["--minutes", str(seconds / 60)]
         go_on_in_background(paths, amount, no_verify)
     else:
-        operate_here(paths, seconds_of(minutes, hours), no_verify)
+        operate_here(paths, seconds, no_verify)
 
 
 @main.command("verify")
@@ -289,7 +289,7 @@ def resume(run: str, minutes: float | None, hours: float | None, detach: bool, n
 @as_json
 def verify_run(run: str, submissions: tuple[str, ...], as_json: bool) -> None:
     """Open the sealed part for the winner of a run, or for SUBMISSIONS (at most five). This closes the run."""
-    from swarm.run import finalists, verify
+    from swarm.verification import finalists, verify
     from view.scores import sealed_text
 
     paths = find_run(PROJECT, run)
@@ -297,8 +297,6 @@ def verify_run(run: str, submissions: tuple[str, ...], as_json: bool) -> None:
     chosen = list(submissions) or finalists(ledger)
     if not chosen:
         raise UserError(f"run {paths.name} has no scored submission to verify")
-    if len(chosen) > 5:
-        raise UserError(f"{len(chosen)} submissions: the sealed part is opened for at most five finalists at a time")
     sealed = verify(paths, chosen, lambda verdict: None)
     say(sealed, sealed_text(sealed, ledger.verdicts), as_json)
 
@@ -330,7 +328,7 @@ def command_line() -> int:
     except UserError as error:
         click.echo(f"aar: {error}", err=True)
         return 2
-    except click.exceptions.Abort:
+    except (KeyboardInterrupt, click.exceptions.Abort):
         click.echo("aar: not done", err=True)
         return 1
     except click.ClickException as error:

@@ -43,7 +43,6 @@ def evaluate(file: Path, task: str, isolation: str, draws: int | None = None) ->
         "method_seconds": round(outcome.method_seconds, 3),
         "overhead_seconds": round(outcome.total_seconds - outcome.method_seconds, 3),
         "peak_memory_mib": outcome.peak_memory_mib,
-        "logged": outcome.logged,
     }
     if outcome.predictions is not None:
         anchored = Anchored.of(prepared, "search", numbers)

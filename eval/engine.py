@@ -10,10 +10,11 @@ import builtins
 import functools
 import hashlib
 import hmac
+import math
 import os
 import time
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -28,6 +29,9 @@ BATCH = 64
 OUTPUT_BYTES = 16_000
 """Of what a method prints, this much is kept; the sandbox ends one that prints FLOOD times as much."""
 EXCEPTIONS = {n for n in dir(builtins) if isinstance(getattr(builtins, n), type) and issubclass(getattr(builtins, n), BaseException)}
+MALFORMED = "what came back is no message of the expected kind and size"
+"""Not what exactly arrived: even a size could carry test texts."""
+CORES_A_SLOT = 2
 PARTS = {"search": "public", "sealed": "sealed"}
 
 
@@ -41,7 +45,6 @@ class Outcome:
     method_seconds: float = 0.0
     total_seconds: float = 0.0
     peak_memory_mib: float = 0.0
-    logged: list = field(default_factory=list)
 
 
 class Failed(Exception):
@@ -86,7 +89,7 @@ class Engine:
         sandbox = self.pools[slot.gpu].take()
         outcome = Outcome("scored")
         try:
-            self._fit(sandbox, source, name, draws, outcome)
+            self._fit(sandbox, source, name, draws, slot, outcome)
             outcome.predictions = self._predict(sandbox, source, phase, len(draws), needs_groups, outcome)
         except Failed as failure:
             outcome.status, outcome.error = failure.status, str(failure)
@@ -119,6 +122,8 @@ class Engine:
             raise Failed(*self._why(sandbox, doing, seconds, isinstance(error, HungUp))) from None
         for descriptor in descriptors:
             os.close(descriptor)
+        if header.get("malformed"):
+            raise Failed("rejected", f"{doing}: {MALFORMED}")
         return header, arrays
 
     def _why(self, sandbox: WarmSandbox, doing: str, seconds: float, hung_up: bool) -> tuple[str, str]:
@@ -139,15 +144,17 @@ class Engine:
             return "crashed", f"{doing}: {limits[ended]}"
         if hung_up:
             return "crashed", f"{doing}: the process ended without an answer"
-        # Not what exactly arrived: even a size could carry test texts.
-        return "rejected", f"{doing}: what came back is no message of the expected kind and size"
+        return "rejected", f"{doing}: {MALFORMED}"
 
-    def _fit(self, sandbox: WarmSandbox, source: str, name: str, draws: list[int], outcome: Outcome) -> None:
+    def _fit(self, sandbox: WarmSandbox, source: str, name: str, draws: list[int], slot: Slot, outcome: Outcome) -> None:
         seconds = self.task.fit_seconds
         job = {
             "name": name,
             "source": source,
             "fit_seconds": seconds,
+            "at_once": 1 if slot.gpu is not None else CORES_A_SLOT,
+            # One column too many or too few must arrive, to be told as what it is; a gigabyte need not.
+            "limit": 64 * BATCH * 8,
             "seeds": [derive(self.secret, "student", number) for number in draws],
         }
         descriptors = tuple(self._packed_draw(number) for number in draws)
@@ -159,9 +166,8 @@ class Engine:
         if "error" in header:
             raise Failed("crashed", f"while fitting: {str(header['error'])[:2000]}")
         if header.get("fitted") != len(draws):
-            raise Failed("rejected", "while fitting: the runner was tampered with")
+            raise Failed("rejected", f"{doing}: {MALFORMED}")
         outcome.method_seconds += _seconds(header)
-        outcome.logged = header.get("logged", []) if isinstance(header.get("logged"), list) else []
 
     def _predict(
         self, sandbox: WarmSandbox, source: str, phase: str, draws: int, needs_groups: bool, outcome: Outcome
@@ -171,7 +177,6 @@ class Engine:
         predictions = np.empty((draws, items, 2))
         limit = max(30.0, self.task.fit_seconds * draws)
         sandbox.handle.begin(replace(self.limits, seconds=limit))
-        # One column too many or too few must arrive, to be told as what it is; a gigabyte need not.
         sandbox.channel.limit = 64 * draws * BATCH * 8
         for rows, descriptor in batches:
             send = functools.partial(sandbox.channel.send, {}, descriptors=(descriptor,))
@@ -203,12 +208,12 @@ class Engine:
 
 def _seconds(header: dict) -> float:
     claimed = header.get("seconds")
-    return min(max(float(claimed), 0.0), 1e6) if isinstance(claimed, (int, float)) else 0.0
+    return min(max(claimed, 0.0), 1e6) if isinstance(claimed, float) and math.isfinite(claimed) else 0.0
 
 
 def _class_and_line(header: dict, source: str) -> str:
     """Only names of built-in exceptions and lines that exist: what the sandbox says may carry test texts."""
-    name = header["error"] if header["error"] in EXCEPTIONS else "an exception of its own"
+    name = header["error"] if isinstance(header["error"], str) and header["error"] in EXCEPTIONS else "an exception of its own"
     line = header.get("line")
     known = isinstance(line, int) and 0 < line <= source.count("\n") + 1
     return f"{name}{f' in line {line}' if known else ''} (its message is withheld: it could hold test texts)"

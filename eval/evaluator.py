@@ -118,23 +118,22 @@ class Evaluator:
             self._finish(request, found, Outcome("rejected", found.problem), {}, started, say)
             return
         earlier = self._claim(found.tree)
+        if earlier is not None:
+            self._repeat(request, found, earlier, say)
+            return
         try:
-            if earlier is not None:
-                self._repeat(request, found, earlier, say)
-            else:
-                self._rungs(request, found, source.decode(), slot, started, say)
+            self._rungs(request, found, source.decode(), slot, started, say)
         finally:
             with self._lock:
                 self._running.pop(found.tree).set()
 
     def _claim(self, tree: str) -> dict | None:
-        """Wait for a submission of the same code that is being scored; return its verdict if there is one."""
+        """The verdict of the same code, waiting for it while it is being scored; else None, and the code is claimed."""
         while True:
             with self._lock:
                 self._ledger.refresh()
                 for verdict in self._ledger.verdicts.values():
                     if verdict.get("tree") == tree and not verdict.get("same_as"):
-                        self._running.setdefault(tree, threading.Event())
                         return verdict
                 if tree not in self._running:
                     self._running[tree] = threading.Event()

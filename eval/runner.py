@@ -1,13 +1,19 @@
-"""Inside the method sandbox: fits a submitted method on every draw, then, and only then, is sent test items.
+"""Inside the method sandbox: one process a draw fits the submitted method; then, and only then, test items arrive.
 
-The evaluator starts it ahead of time (`python -c ... main(FD)`); it imports numpy, says that it is ready and waits for one
-job. It shares its process with the submitted code, so everything it says is a claim: the evaluator checks each array.
+The evaluator starts it ahead of time (`python -c ... main(FD)`): it imports numpy, says that it is ready and waits for one
+job. This parent never runs submitted code. It forks a child for each draw, which holds that draw and nothing else: no other
+draw's data or models, and not the channel on which test items come. Children cannot write files, so what one draw learned
+does not help another. Whatever a child says is a claim, which the evaluator checks.
 """
 
 from __future__ import annotations
+import __future__
 
+import ctypes
 import linecache
 import os
+import re
+import resource
 import socket
 import sys
 import time
@@ -17,44 +23,122 @@ import types
 import numpy as np
 
 from eval.w2s import W2S, Batch
-from eval.wire import Channel, unpack
+from eval.wire import Channel, HungUp, WireError, unpack
 
 MOST_LINES = 8
 MOST_CHARACTERS = 1500
 MOST_LOGGED = 50
+PRELOADED = ("scipy", "sklearn", "torch", "transformers")
+"""Libraries that are imported once, before the fork, where a method asks for them."""
+PR_SET_DUMPABLE = 4
 
 
 def main(descriptor: int) -> None:
+    # Not dumpable: no child can read or write this process by way of /proc.
+    ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
     channel = Channel(socket.socket(fileno=descriptor))
     channel.send({"ready": True})
-    job, _, descriptors = channel.receive()
-    fitted = _fit_all(channel, job, descriptors)
-    if fitted is not None:
-        _predict_all(channel, fitted, job)
+    job, _, draws = channel.receive()
+    for library in PRELOADED:
+        if re.search(rf"^\s*(?:import|from)\s+{library}\b", job["source"], re.MULTILINE):
+            __import__(library)
+    children: list[Channel] = []
+    try:
+        started = time.perf_counter()
+        problem = _fit_all(job, draws, channel, children)
+        channel.send(problem or {"fitted": len(children), "seconds": time.perf_counter() - started})
+        while problem is None:
+            _, _, (batch,) = channel.receive()
+            started = time.perf_counter()
+            problem, answers = _predict_all(batch, children)
+            channel.send(problem or {"seconds": time.perf_counter() - started}, answers)
+    except HungUp:
+        pass  # the evaluator has all it wanted, or a child ended without a word: with this process everything here ends
 
 
-def _fit_all(channel: Channel, job: dict, descriptors: list[int]) -> list | None:
-    """One fitted model a draw, or None after the error was told."""
+def _fit_all(job: dict, draws: list[int], channel: Channel, children: list[Channel]) -> dict | None:
+    """Fork a child for each draw, `job["at_once"]` of them busy at a time; what went wrong, or None."""
+    for number, draw in enumerate(draws):
+        if number >= job["at_once"] and (problem := _outcome(children[number - job["at_once"]])):
+            return problem
+        ours, theirs = socket.socketpair()
+        if os.fork() == 0:
+            _child(theirs, draw, job, number)
+        theirs.close()
+        children.append(Channel(ours, limit=job["limit"]))
+    for child in children[-job["at_once"] :]:
+        if problem := _outcome(child):
+            return problem
+    return None
+
+
+def _outcome(child: Channel) -> dict | None:
+    """Wait until a child has fitted its draw; its error, or None."""
+    try:
+        header, _, _ = child.receive()
+    except HungUp:
+        raise
+    except WireError:
+        return {"malformed": True}
+    return None if header.get("fitted") is True else header
+
+
+def _predict_all(batch: int, children: list[Channel]) -> tuple[dict | None, dict[str, np.ndarray]]:
+    """Hand one batch to all children; the error of one of them, or one array for each draw."""
+    for child in children:
+        child.send({}, descriptors=(batch,))
+    os.close(batch)
+    answers = {}
+    for number, child in enumerate(children):
+        try:
+            header, arrays, _ = child.receive()
+        except HungUp:
+            raise
+        except WireError:
+            return {"malformed": True}, {}
+        if "answer" not in arrays:
+            return header, {}
+        answers[str(number)] = arrays["answer"]
+    return None, answers
+
+
+def _child(connection: socket.socket, draw: int, job: dict, number: int) -> None:
+    """Fit one draw and answer batches until the parent is gone. Never returns."""
+    try:
+        for descriptor in os.listdir("/proc/self/fd"):
+            if int(descriptor) > 2 and int(descriptor) not in (connection.fileno(), draw):
+                try:
+                    os.close(int(descriptor))
+                except OSError:
+                    pass  # the one that listed them
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+        channel = Channel(connection)
+        model = _fit(channel, draw, job, number)
+        if model is not None:
+            _predict(channel, model, job["name"])
+    finally:
+        os._exit(0)
+
+
+def _fit(channel: Channel, draw: int, job: dict, number: int) -> object:
     name = job["name"]
     linecache.cache[name] = (len(job["source"]), None, job["source"].splitlines(keepends=True), name)
     module = types.ModuleType("method")
-    module.__file__ = name
     sys.modules["method"] = module
-    started, fitted, logged, draw = time.perf_counter(), [], [], -1
     try:
-        exec(compile(job["source"], name, "exec"), module.__dict__)
-        for draw, (descriptor, seed) in enumerate(zip(descriptors, job["seeds"], strict=True)):
-            w2s = _handed(descriptor, seed, job["fit_seconds"])
-            model = module.fit(w2s)
-            if not callable(getattr(model, "predict_proba", None)):
-                raise TypeError(f"fit returned {type(model).__name__}, which has no predict_proba(batch)")
-            fitted.append(model)
-            logged.append(_plain(w2s))
+        # Without docstrings (optimize=2), and annotations stay text: what the scan does not count does not exist.
+        flags = __future__.annotations.compiler_flag
+        exec(compile(job["source"], name, "exec", flags, dont_inherit=True, optimize=2), module.__dict__)
+        w2s = _handed(draw, job["seeds"][number], job["fit_seconds"])
+        model = module.fit(w2s)
+        if not callable(getattr(model, "predict_proba", None)):
+            raise TypeError(f"fit returned {type(model).__name__}, which has no predict_proba(batch)")
+        logged = _plain(w2s.logged)
     except BaseException as error:  # the submitted code may raise anything, SystemExit included
-        channel.send({"error": _described(error, name), "draw": draw})
+        channel.send({"error": _described(error, name)})
         return None
-    channel.send({"fitted": len(fitted), "seconds": time.perf_counter() - started, "logged": logged})
-    return fitted
+    channel.send({"fitted": True, "logged": logged})
+    return model
 
 
 def _unpacked(descriptor: int) -> tuple[dict, dict]:
@@ -79,9 +163,8 @@ def _handed(descriptor: int, seed: int, seconds: float) -> W2S:
     )
 
 
-def _plain(w2s: W2S) -> dict[str, float]:
-    values = getattr(w2s, "logged", {})
-    return {str(key)[:60]: float(value) for key, value in list(values.items())[:MOST_LOGGED]}
+def _plain(logged: dict) -> dict[str, float]:
+    return {str(key)[:60]: float(value) for key, value in list(logged.items())[:MOST_LOGGED]}
 
 
 def _described(error: BaseException, name: str) -> str:
@@ -92,23 +175,20 @@ def _described(error: BaseException, name: str) -> str:
     return "\n".join(lines[-MOST_LINES:])[-MOST_CHARACTERS:]
 
 
-def _predict_all(channel: Channel, fitted: list, job: dict) -> None:
-    """Answer batch after batch with one (m, 2) array for each draw, until the evaluator hangs up."""
+def _predict(channel: Channel, model: object, name: str) -> None:
+    """Answer batch after batch with an (m, 2) array, until the parent hangs up."""
     while True:
-        _, _, descriptors = channel.receive()
-        header, arrays = _unpacked(descriptors[0])
+        _, _, (descriptor,) = channel.receive()
+        header, arrays = _unpacked(descriptor)
         features = {view: arrays[f"view {view}"] for view in header["views"]}
-        answers, started = {}, time.perf_counter()
         try:
-            for draw, model in enumerate(fitted):
-                batch = Batch(header["texts"], header["fields"], arrays.get("groups"), features)
-                answers[str(draw)] = _array(model.predict_proba(batch))
+            batch = Batch(header["texts"], header["fields"], arrays.get("groups"), features)
+            answer = _array(model.predict_proba(batch))
         except BaseException as error:  # class and line only: a message could carry test texts
-            frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == job["name"]]
-            line = frames[-1].lineno if frames else 0
-            channel.send({"error": type(error).__name__, "line": line, "draw": draw})
+            frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == name]
+            channel.send({"error": type(error).__name__, "line": frames[-1].lineno if frames else 0})
             return
-        channel.send({"seconds": time.perf_counter() - started}, answers)
+        channel.send({}, {"answer": answer})
 
 
 def _array(answer: object) -> np.ndarray:

@@ -6,6 +6,7 @@ The scan keeps honest files honest and gives early, clear refusals. It is not th
 from __future__ import annotations
 
 import ast
+import copy
 import hashlib
 import re
 import sys
@@ -138,11 +139,9 @@ class _Normalise(ast.NodeTransformer):
         return self.names.setdefault(name, f"_{len(self.names)}") if name in self.own else name
 
     def generic_visit(self, node: ast.AST) -> ast.AST:
-        for attribute in ("body",):
-            body = getattr(node, attribute, None)
-            if isinstance(body, list):
-                kept = [s for s in body if not (isinstance(s, ast.Expr) and isinstance(s.value, ast.Constant))]
-                setattr(node, attribute, kept or [ast.Pass()])
+        body = getattr(node, "body", None)
+        if isinstance(body, list):
+            node.body = [s for s in body if not (isinstance(s, ast.Expr) and isinstance(s.value, ast.Constant))] or [ast.Pass()]
         return super().generic_visit(node)
 
     def visit_Name(self, node: ast.Name) -> ast.AST:
@@ -164,7 +163,7 @@ class _Normalise(ast.NodeTransformer):
 
 def tree_hash(tree: ast.Module) -> str:
     """A hash of what the file does: comments, docstrings, layout, FAMILY and the choice of local names do not count."""
-    tree = ast.parse(ast.unparse(tree))
+    tree = copy.deepcopy(tree)
     tree.body = [
         node
         for node in tree.body

@@ -33,6 +33,8 @@ def openings(task: str) -> int:
 
 def verify(paths: RunPaths, submissions: list[str], say) -> None:
     """Score `submissions` of a run on all sealed draws; `say(verdict)` as each is done. UserError for unknown ones."""
+    if len(submissions) > MOST_FINALISTS:
+        raise UserError(f"{len(submissions)} submissions: the sealed part is opened for at most {MOST_FINALISTS} finalists at a time")
     config = tomli.loads(paths.toml.read_text())
     ledger = Ledger(paths.ledger)
     for name in submissions:
@@ -77,7 +79,7 @@ def _sealed_verdict(engine: Engine, slot: Slot, paths: RunPaths, submission: dic
 def main(arguments: list[str]) -> int:
     end_with_starter()
     try:
-        verify(RunPaths(arguments[0]), arguments[1:][:MOST_FINALISTS], lambda verdict: print(json.dumps(verdict), flush=True))
+        verify(RunPaths(arguments[0]), arguments[1:], lambda verdict: print(json.dumps(verdict), flush=True))
     except UserError as error:
         print(f"aar: {error}", file=sys.stderr)
         return 2

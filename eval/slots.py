@@ -87,7 +87,7 @@ def check_torch(slots: list[Slot]) -> None:
 
 
 class Slots:
-    """The machine's slots. `hold()` waits for a free one; waiting is first come, first served between processes."""
+    """The machine's slots. `hold()` waits for a free one; who frees one and wants another at once does not go first."""
 
     def __init__(self, slots: list[Slot], folder: Path | None = None):
         self.slots = slots

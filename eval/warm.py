@@ -93,7 +93,7 @@ class WarmPool:
             try:
                 sandbox = WarmSandbox(self.box)
                 sandbox.wait_until_ready()
-            except (SandboxFailed, UserError) as error:
+            except (SandboxFailed, UserError, OSError) as error:  # OSError: no descriptor or process left to start one with
                 self.ready.put(SandboxFailed(str(error)))
             else:
                 self.ready.put(sandbox)

@@ -19,6 +19,7 @@ import numpy as np
 
 DTYPES = {"float16", "float32", "float64", "int64", "uint8", "bool"}
 MAX_HEADER = 8 << 20
+MOST_AXES = 4
 MAX_ARRAYS = 1 << 30
 SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
 
@@ -47,7 +48,7 @@ def _shapes(text: bytes, limit: int) -> tuple[dict, list[tuple[str, np.dtype, tu
         if not isinstance(header, dict) or not isinstance(described, dict):
             raise WireError("a message without a header")
         for name, (dtype, shape) in described.items():
-            if dtype not in DTYPES or not all(isinstance(size, int) and 0 <= size < 1 << 40 for size in shape):
+            if dtype not in DTYPES or len(shape) > MOST_AXES or not all(type(size) is int and 0 <= size < 1 << 31 for size in shape):
                 raise WireError("an array of a forbidden type or shape")
             size = math.prod(shape) * np.dtype(dtype).itemsize
             total += size
@@ -115,9 +116,10 @@ class Channel:
         if length > min(MAX_HEADER, self.limit):
             raise WireError(f"a header of {length} bytes")
         header, described = _shapes(self._exactly(length), self.limit)
-        arrays = {
-            name: np.frombuffer(self._exactly(size), dtype).reshape(shape) for name, dtype, shape, size in described
-        }
+        try:
+            arrays = {name: np.frombuffer(self._exactly(size), dtype).reshape(shape) for name, dtype, shape, size in described}
+        except ValueError:  # axes of length 0 beside others that no memory could hold
+            raise WireError("an array of an impossible shape") from None
         return header, arrays, descriptors
 
     def _exactly(self, size: int) -> bytearray:

@@ -24,7 +24,8 @@ def append_jsonl(path: Path | str, record: dict, mode: int = 0o644) -> None:
     The file is locked, so that several processes may append. A torn last line, left by a writer that was killed, is
     cut off first: a line without its newline was never acted on.
     """
-    line = json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+    # A lone surrogate, which no encoding has, becomes the JSON escape that it is.
+    line = json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode(errors="backslashreplace") + b"\n"
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, mode)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)

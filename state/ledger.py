@@ -47,7 +47,7 @@ class Ledger:
 
     def waiting(self) -> list[dict]:
         """Submissions without a verdict, oldest first."""
-        return [record for name, record in self.submissions.items() if name not in self.verdicts]
+        return [record for name, record in list(self.submissions.items()) if name not in self.verdicts]
 
 
 AGENT_FIELDS = (
@@ -63,4 +63,7 @@ def agent_view(verdict: dict) -> dict:
     Exact accuracies would let an agent read single labels off small changes of its predictions.
     """
     view = {name: verdict.get(name) for name in AGENT_FIELDS}
-    return {name: round(value, 2) if isinstance(value, float) else value for name, value in view.items()}
+    view = {name: round(value, 2) if isinstance(value, float) else value for name, value in view.items()}
+    if view["method_seconds"]:  # one digit: what a method takes, it could also say something with
+        view["method_seconds"] = float(f"{verdict['method_seconds']:.1g}")
+    return view

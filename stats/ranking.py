@@ -19,3 +19,8 @@ def sort_key(verdict: dict) -> tuple:
 def ranked(verdicts: list[dict]) -> list[dict]:
     """Verdicts, best first."""
     return sorted(verdicts, key=sort_key)
+
+
+def contenders(verdicts: list[dict]) -> list[dict]:
+    """Scored submissions of the main track, best first; copies of earlier code are left out."""
+    return ranked([v for v in verdicts if v["status"] == "scored" and v["track"] == "main" and not v.get("same_as")])

@@ -1,6 +1,6 @@
 """One agent: a subprocess with a researcher that decides and hands that act, in the agent's sandbox, on its worktree.
 
-    python -m swarm.agent RUN_FOLDER AGENT      started and supervised by the operator (swarm/operator.py)
+    python -m swarm.agent RUN_FOLDER AGENT      started and supervised by the operator (swarm/run.py)
 """
 
 from __future__ import annotations

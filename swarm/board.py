@@ -14,6 +14,7 @@ from state.files import write_atomic
 from state.ledger import AGENT_FIELDS, Ledger, agent_view
 from state.paths import RunPaths
 from stats.ranking import ranked
+from swarm.forum import one_line
 from swarm.repo import RunRepo
 
 SAID = ("predict", "message", "inspired_by")
@@ -25,7 +26,7 @@ PUBLISHED = ("forum/", "prompts/", "results.tsv", "run.toml", "verification.md")
 def _cell(value: object) -> str:
     if isinstance(value, list):
         value = ",".join(value)
-    return "" if value is None else " ".join(str(value).split())[:300]
+    return "" if value is None else one_line(str(value), 300)
 
 
 def results_table(ledger: Ledger) -> str:
@@ -53,7 +54,7 @@ class Board:
     def commit(self, message: str) -> str:
         """Commit what is new on the board; the head where nothing is."""
         with self._lock:
-            self.repo._trees.pop("board", None)
+            self.repo.forget("board")  # a person's `say` may have committed meanwhile
             return self.repo.commit("board", self._read(), lambda path: False, message, [("Run", self.paths.name)])
 
     def _read(self) -> dict[str, bytes]:

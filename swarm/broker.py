@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import select
 import socket
 import threading
 from pathlib import Path
@@ -103,7 +104,7 @@ class Door:
             except OSError:  # closed
                 return
             if not self._slots.acquire(blocking=False):
-                with connection:
+                with connection, contextlib.suppress(OSError):
                     _say(connection, {"error": f"more than {MOST_CONNECTIONS} requests at once: wait for one to end"})
                 continue
             threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
@@ -137,7 +138,7 @@ class Door:
         except ValidationError as error:
             first = error.errors(include_input=False, include_url=False)[0]
             return {"error": f"{'.'.join(map(str, first['loc']))}: {first['msg']}"}
-        connection.settimeout(None)
+        connection.settimeout(60)
         try:
             return self._dispatch(request, connection)
         except UserError as error:
@@ -151,16 +152,28 @@ class Door:
             case Submit():
                 return desk.submit(agent, request.method, request.message, request.inspired_by, request.predict)
             case Wait():
-                return desk.wait(request.submission, request.seconds)
+                return desk.wait(request.submission, request.seconds, lambda: _gone(connection))
             case Scores():
                 return {"scores": desk.scores()}
             case Post():
                 name = desk.post(agent, request.type, request.title, request.body, request.submission, request.replies_to)
                 return {"post": name}
             case Job():
-                return desk.job(agent, request.command, request.seconds, lambda piece: _say(connection, {"output": piece.decode(errors="replace")}))
+                return desk.job(agent, request.command, request.seconds, lambda piece: _stream(connection, piece), lambda: _gone(connection))
             case _:
                 return desk.task(agent)
+
+
+def _gone(connection: socket.socket) -> bool:
+    """Whether who asked has hung up."""
+    poller = select.poll()
+    poller.register(connection, select.POLLIN | select.POLLRDHUP)
+    return any(event & (select.POLLRDHUP | select.POLLHUP | select.POLLERR) for _, event in poller.poll(0))
+
+
+def _stream(connection: socket.socket, piece: bytes) -> None:
+    with contextlib.suppress(OSError):  # `_gone` ends the job of one who has hung up
+        _say(connection, {"output": piece.decode(errors="replace")})
 
 
 def _say(connection: socket.socket, answer: dict) -> None:

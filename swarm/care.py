@@ -6,17 +6,20 @@ import json
 import os
 import shutil
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
+import psutil
 from filelock import FileLock, Timeout
 
 from state.errors import UserError
 from state.paths import NAME, RunPaths, find_run
+from swarm.access import load_config, open_repo
 from swarm.board import Board
 from swarm.forum import write_post
 from swarm.repo import open_user_repository
-from swarm.run import load_config, open_repo
 
 STOP_SECONDS = 15.0
 
@@ -41,15 +44,27 @@ def say_in_forum(paths: RunPaths, author: str, kind: str, title: str, body: str)
     if not _is_operated(paths):
         repo = open_repo(paths, load_config(paths))
         Board(paths, repo).commit(f"Post by {author}")
-        repo.mirror()
+        if problem := repo.mirror():
+            raise UserError(f"posted as {name}, but {problem}")
     return name
+
+
+def _operator_pid(paths: RunPaths) -> int | None:
+    """The process that operates the run; None where state.json names one that is gone or another program by now."""
+    try:
+        pid = json.loads(paths.state.read_text())["pid"]
+        return pid if any(part.endswith("aar.py") for part in psutil.Process(pid).cmdline()) else None
+    except (FileNotFoundError, psutil.NoSuchProcess):
+        return None
 
 
 def stop_run(paths: RunPaths) -> str:
     """Ask the operator of a run to end it and wait until it has; a line about it."""
     if not _is_operated(paths):
         return f"run {paths.name} is not going on"
-    pid = json.loads(paths.state.read_text())["pid"]
+    pid = _operator_pid(paths)
+    if pid is None:
+        raise UserError(f"run {paths.name} is held by a process that has just started, or is being verified: try again in a moment")
     os.kill(pid, signal.SIGTERM)
     deadline = time.monotonic() + STOP_SECONDS
     while time.monotonic() < deadline:
@@ -57,6 +72,20 @@ def stop_run(paths: RunPaths) -> str:
             return f"run {paths.name} is stopped; `python aar.py resume {paths.name}` goes on"
         time.sleep(0.1)
     raise UserError(f"run {paths.name} (process {pid}) did not stop within {STOP_SECONDS:.0f} s: `kill -9 {pid}` loses nothing")
+
+
+def detach(paths: RunPaths, project: Path, arguments: list[str]) -> None:
+    """Go on with a run in a process that outlives this one and its terminal; its output goes to operator.log."""
+    with open(paths.log, "ab") as log:
+        subprocess.Popen(
+            [sys.executable, str(project / "aar.py"), "resume", paths.name, *arguments],
+            stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd=project,
+        )  # fmt: skip
+    deadline = time.monotonic() + STOP_SECONDS
+    while not _is_operated(paths):
+        if time.monotonic() > deadline:
+            raise UserError(f"run {paths.name} did not start in the background: see {paths.log}")
+        time.sleep(0.1)
 
 
 def clean_plan(paths: RunPaths, force: bool, project: Path) -> dict:
@@ -73,6 +102,9 @@ def clean_plan(paths: RunPaths, force: bool, project: Path) -> dict:
     elif _is_operated(paths):
         raise UserError(f"run {paths.name} is going on: `python aar.py stop {paths.name}` first")
     others = [head.commit for head in user.heads if not head.name.startswith(prefix)]
+    current = None if user.head.is_detached else user.active_branch.name
+    if current in [head.name for head in ours]:
+        raise UserError(f"{current} is checked out here: `git switch` to another branch first")
     merged = [head.name for head in ours if any(user.is_ancestor(head.commit, other) for other in others)]
     delete = [head.name for head in ours if force or head.name in merged]
     keep = [head.name for head in ours if head.name not in delete]

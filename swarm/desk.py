@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from eval.client import EvaluatorClient, Slots
-from sandbox.box import run
+from sandbox.box import start
 from state.errors import UserError
 from state.files import utc_now
 from state.ledger import Ledger, agent_view
@@ -31,8 +31,8 @@ MOST_POSTS_A_MINUTE = 20
 MOST_ATTEMPTS = 3
 """How often a submission may take the evaluator down with it before it is given up."""
 
-MOST_FAILURES = MOST_ATTEMPTS + 2
-"""How often in a row, without a verdict in between, the evaluator may end by itself: more cannot be one submission's fault."""
+MOST_FAILURES = 3 * MOST_ATTEMPTS
+"""How often in a row, without a verdict in between, the evaluator may end by itself: by then it is not a submission's fault."""
 
 
 class Desk:
@@ -50,9 +50,10 @@ class Desk:
         self._changed = threading.Condition()
         self._posts: dict[str, list[float]] = {}
         self._attempts: dict[str, int] = {}
-        self._failures = 0
+        self._jobs: set[str] = set()
+        self._failures: list[set[str]] = []
         self.fatal: str | None = None
-        self._in_evaluator: set[str] = set()
+        self._failed_in: set[str] = set()
         self.evaluator = EvaluatorClient(paths, self._on_event)
 
     # -- the evaluator ------------------------------------------------------------------------------------------------
@@ -67,7 +68,6 @@ class Desk:
     def _hand_over(self, record: dict) -> None:
         keys = ("submission", "commit", "method", "agent", "parents")
         self.evaluator.submit({key: record[key] for key in keys})
-        self._in_evaluator.add(record["submission"])
 
     def _on_event(self, event: dict) -> None:
         with self._changed:
@@ -75,17 +75,16 @@ class Desk:
             if kind == "started":
                 self.rungs[name] = event["rung"]
             elif kind == "verdict":
-                self._failures = 0
+                self._failures.clear()
                 self.ledger.refresh()
                 self.rungs.pop(name, None)
-                self._in_evaluator.discard(name)
                 self.board_changed.set()
-            elif kind in ("problem", "failed"):
+            elif kind == "failed":
                 self.problem(f"evaluator, {name}: {event['detail']}")
-                if kind == "problem":
-                    self.rungs[name] = "problem"
-                    self._in_evaluator.discard(name)
-                    threading.Timer(5.0, self._again, [name]).start()
+                self._failed_in.add(name)
+            elif kind == "problem":
+                self.problem(f"evaluator, {name}: {event['detail']}")
+                threading.Timer(5.0, self._again, [name]).start()
             self._changed.notify_all()
         if kind == "gone":
             self._start_anew(event["returncode"])
@@ -114,18 +113,20 @@ class Desk:
         """The evaluator ended by itself: start another, and hand over again what it had not finished."""
         if self.stop.is_set():
             return
-        self._failures += 1
-        if self._failures > MOST_FAILURES:
+        # Where it said whose fault it was, only that one is blamed; else all that were being scored.
+        blamed = self._failed_in or set(self.rungs)
+        self._failed_in = set()
+        self._failures.append(blamed)
+        if len(self._failures) > MOST_FAILURES and len(set().union(*self._failures)) != 1:
             self.fatal = f"the evaluator fails again and again: {self._last_words()} (all of it: {self.paths.evaluator / 'log'})"
             return
         self.ledger_event("evaluator-restarted", None, f"exit code {code}")
-        self.stop.wait(0.1 * 2**self._failures)
+        self.stop.wait(min(10.0, 0.1 * 2 ** len(self._failures)))
         self.evaluator.start()
         with self._changed:
             self.ledger.refresh()
-            self._in_evaluator.clear()
             for record in self.ledger.waiting():
-                if record["submission"] in self.rungs and self._given_up(record):
+                if record["submission"] in blamed and self._given_up(record):
                     continue
                 self._hand_over(record)
             self.rungs.clear()
@@ -192,8 +193,11 @@ class Desk:
         state = "scored" if record["submission"] in self.ledger.verdicts else "queued"
         return {"submission": record["submission"], "commit": record["commit"], "state": state}
 
-    def wait(self, submission: str, seconds: float) -> dict:
-        """The verdict as agents may see it. UserError where there is none in time, or no such submission."""
+    def wait(self, submission: str, seconds: float, gone: Callable[[], bool] = lambda: False) -> dict:
+        """The verdict as agents may see it. UserError where there is none in time, or no such submission.
+
+        ConnectionError where nobody waits any more, which `gone()` tells.
+        """
         deadline = time.monotonic() + seconds
         with self._changed:
             if submission not in self.ledger.submissions:
@@ -202,6 +206,8 @@ class Desk:
                 left = deadline - time.monotonic()
                 if self.stop.is_set():
                     raise UserError(f"the run stops; {submission} stays queued and is scored when it is resumed")
+                if gone():
+                    raise ConnectionError(f"nobody waits for {submission} any more")
                 if left <= 0:
                     raise UserError(f"{submission} has no verdict yet: wait longer, or do something else meanwhile")
                 self._changed.wait(min(left, 1.0))
@@ -227,12 +233,29 @@ class Desk:
         self.board_changed.set()
         return name
 
-    def job(self, agent: str, command: list[str], seconds: float, on_output: Callable[[bytes], None]) -> dict:
-        """Run a heavy command in a slot; output goes to `on_output` as it comes."""
-        with self.slots.hold(self.stop) as slot:
-            box = agent_box(self.paths, agent, self.config["task"], self.config["isolation"], "job", slot.gpu)
-            box = replace(box, limits=replace(box.limits, seconds=min(seconds, box.limits.seconds)))
-            result = run(box, command, on_output=on_output)
+    def job(self, agent: str, command: list[str], seconds: float, on_output: Callable[[bytes], None], gone: Callable[[], bool]) -> dict:
+        """Run a heavy command in a slot, one at a time for an agent; output goes to `on_output` as it comes.
+
+        It is ended when nobody waits for it any more, which `gone()` tells, or the run stops.
+        """
+        with self._changed:
+            if agent in self._jobs:
+                raise UserError("your last job is still there: one at a time")
+            self._jobs.add(agent)
+        try:
+            with self.slots.hold(self.stop) as slot:
+                if gone():
+                    raise ConnectionError("nobody waits for the job any more")
+                box = agent_box(self.paths, agent, self.config["task"], self.config["isolation"], "job", slot.gpu)
+                box = replace(box, limits=replace(box.limits, seconds=min(seconds, box.limits.seconds)))
+                handle = start(box, command, on_output=on_output)
+                while handle.poll() is None:
+                    if gone() or self.stop.wait(0.05):
+                        handle.kill()
+                result = handle.wait()
+        finally:
+            with self._changed:
+                self._jobs.discard(agent)
         return {"returncode": result.returncode, "ended": result.ended, "seconds": round(result.seconds, 2), "slot": slot.name}
 
     def task(self, agent: str) -> dict:

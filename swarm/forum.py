@@ -50,7 +50,8 @@ def write_post(
 
     `verdict`: of the submission it is about, as agents may see it; its figures are filled in here.
     """
-    title, body = one_line(title), plain(body, MOST_CHARACTERS).strip()
+    # Only the lines made by `figures` may look like them.
+    title, body = one_line(title), re.sub(r"(?i)verdict of", "verdict (as its author says) of", plain(body, MOST_CHARACTERS).strip())
     if kind not in TYPES:
         raise UserError(f"a post's type is one of {', '.join(TYPES)}, not {kind!r}")
     if not title:

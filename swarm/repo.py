@@ -100,6 +100,10 @@ class RunRepo:
         except GitCommandError:
             return False
 
+    def forget(self, branch: str) -> None:
+        """Read the branch anew next time: another process may have committed to it."""
+        self._trees.pop(branch, None)
+
     def files(self, branch: str) -> dict[str, str]:
         """Path -> blob id of everything on the branch."""
         if branch not in self._trees:
@@ -144,11 +148,14 @@ class RunRepo:
                 subprocess.run(["git", "--git-dir", str(administration), "read-tree", "HEAD"], capture_output=True, check=True)
 
     def mirror(self) -> str | None:
-        """Copy this run's refs into the user's repository; a line about what went wrong, or None."""
+        """Copy this run's refs into the user's repository; a line about what went wrong, or None.
+
+        Only forward: a branch that the user has checked out, or has committed to, is left alone.
+        """
         names = f"refs/heads/aar/{self.run}/*"
         done = subprocess.run(
             ["git", "--git-dir", str(self.user), "-c", "gc.auto=0", "-c", "fetch.prune=false", "-c", "core.hooksPath=/dev/null",
-             "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--update-head-ok", str(self.path), f"+{names}:{names}"],
+             "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", str(self.path), f"{names}:{names}"],
             capture_output=True, stdin=subprocess.DEVNULL,
         )  # fmt: skip
         return None if done.returncode == 0 else f"branches not mirrored: {done.stderr.decode(errors='replace').strip()[-300:]}"

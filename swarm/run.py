@@ -11,22 +11,19 @@ import signal
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 
-import tomli
-from filelock import FileLock, Timeout
-
-from eval.client import Slots, make_slots, open_sealed
+from eval.client import Slots, make_slots
 from state.errors import UserError
-from state.files import append_jsonl, read_jsonl, utc_now, write_atomic
+from state.files import utc_now, write_atomic
 from state.ledger import Ledger
 from state.paths import RunPaths
-from stats.ranking import ranked
+from stats.ranking import contenders
+from swarm.access import hold_run, load_config, open_for_submissions, open_repo
 from swarm.board import Board
 from swarm.boxes import prepare_agent_folder
 from swarm.broker import Door
+from swarm.create import task_views
 from swarm.desk import Desk
-from swarm.repo import RunRepo
 from swarm.supervisor import Supervisor
 
 TICK_SECONDS = 0.25
@@ -37,24 +34,6 @@ DRAIN_SECONDS = 60.0
 
 LAST_WORDS_SECONDS = 3.0
 """How long, after the last verdict, agents have for their last posts and notes."""
-
-
-def load_config(paths: RunPaths) -> dict:
-    return tomli.loads(paths.toml.read_text())
-
-
-def open_repo(paths: RunPaths, config: dict) -> RunRepo:
-    return RunRepo(paths.repo, paths.name, Path(config["user_git"]))
-
-
-def hold_run(paths: RunPaths) -> FileLock:
-    """The lock that makes one process the operator of a run. UserError where another one is."""
-    lock = FileLock(paths.lock)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise UserError(f"run {paths.name} is being operated already: `python aar.py status {paths.name}`") from None
-    return lock
 
 
 class Operator:
@@ -72,7 +51,9 @@ class Operator:
         self.supervisor = Supervisor(paths, self.names)
         self.phase = "starting"
         self.asked_to_stop = threading.Event()
-        self._before = self._seconds_before()
+        state = self._state_before()
+        self._before = float(state.get("seconds_used", 0.0))
+        self.config["seconds_limit"] = max(self.config["seconds_limit"], state.get("seconds_limit", 0.0))  # may have been extended
         self._started = time.monotonic()
         self._since: dict[str, tuple[str, str]] = {}
         self._doors: list[Door] = []
@@ -84,11 +65,12 @@ class Operator:
         """Of the run's time, over all its operators so far."""
         return self._before + time.monotonic() - self._started
 
-    def _seconds_before(self) -> float:
+    def _state_before(self) -> dict:
+        """What the last operator of this run wrote; {} at the start."""
         try:
-            return float(json.loads(self.paths.state.read_text())["seconds_used"])
-        except (FileNotFoundError, KeyError, ValueError):
-            return 0.0
+            return json.loads(self.paths.state.read_text())
+        except (FileNotFoundError, ValueError):
+            return {}
 
     def run(self) -> str:
         """Operate until the end. Returns the state it ended in: finished (time over) or stopped (asked to)."""
@@ -219,8 +201,8 @@ class Operator:
                     about["last"] = verdict
                     about["scored"].append(verdict)
             for about in mine.values():
-                about["best"] = (_best_first(about.pop("scored")) or [{}])[0]
-            best = _best_first(list(ledger.verdicts.values()))
+                about["best"] = (contenders(about.pop("scored")) or [{}])[0]
+            best = contenders(list(ledger.verdicts.values()))
             self._known = {"size": size, "agents": mine, "best": best[0]["submission"] if best else None}
         return self._known
 
@@ -255,87 +237,26 @@ class Operator:
         return "starting" if worker == "resting" else "working"
 
 
-def open_for_submissions(paths: RunPaths) -> None:
-    """UserError where the run's sealed figures are known: they must reach no agent that can still submit."""
-    if (paths.board / "verification.md").exists():
-        raise UserError(f"run {paths.name} was verified on the sealed part and takes no more submissions: start a new run")
-
-
 def operate(paths: RunPaths, show: Callable[[dict], None] | None = None, seconds: float | None = None) -> str:
     """Operate a run to its end; the state it ended in. `seconds`: a new limit for a run that goes on.
 
-    SIGTERM, SIGINT and SIGHUP end it cleanly. UserError where another process operates it, or its time is over.
+    SIGTERM, SIGINT and SIGHUP end it cleanly. A run whose time is over is only brought to its end: what waits is scored.
+    UserError where another process operates it.
     """
     lock = hold_run(paths)
     try:
         open_for_submissions(paths)
+        task_views(load_config(paths)["task"])  # prepared on this machine?
         operator = Operator(paths, show)
         if seconds is not None:
             operator.config["seconds_limit"] = operator.seconds_used() + seconds
-        if operator.seconds_used() >= operator.config["seconds_limit"]:
-            raise UserError(f"run {paths.name} has used its time: give it more with --minutes M or --hours H")
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
+        for number in before:
             signal.signal(number, lambda *_: operator.asked_to_stop.set())
-        return operator.run()
+        try:
+            return operator.run()
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
     finally:
         lock.release()
-
-
-def _best_first(verdicts: list[dict]) -> list[dict]:
-    """Scored submissions of the main track, by lower bound; full rung before quick, copies of earlier code left out."""
-    return ranked([v for v in verdicts if v["status"] == "scored" and v["track"] == "main" and not v.get("same_as")])
-
-
-def finalists(ledger: Ledger, count: int = 1) -> list[str]:
-    """The best submissions of a run."""
-    return [verdict["submission"] for verdict in _best_first(list(ledger.verdicts.values()))[:count]]
-
-
-def verify(paths: RunPaths, submissions: list[str], on_verdict: Callable[[dict], None]) -> list[dict]:
-    """Open the sealed part for `submissions`; the verdicts. The run is closed with it: the board shows them from then on."""
-    lock = hold_run(paths)
-    try:
-        config = load_config(paths)
-        verdicts: list[dict] = []
-
-        def note(verdict: dict) -> None:
-            verdicts.append(verdict)
-            on_verdict(verdict)
-
-        open_sealed(paths, submissions, note)
-        append_jsonl(paths.ledger, {"kind": "event", "event": "sealed-opened", "agent": None, "detail": ", ".join(submissions), "time": utc_now()})
-        write_atomic(paths.board / "verification.md", verification_text(read_jsonl(paths.evaluator / "sealed.jsonl"), Ledger(paths.ledger)))
-        repo = open_repo(paths, config)
-        Board(paths, repo).commit(f"Sealed verification of {', '.join(submissions)}")
-        repo.mirror()
-        return verdicts
-    finally:
-        lock.release()
-
-
-def verification_text(sealed: list[dict], ledger: Ledger) -> str:
-    """verification.md: each sealed verdict beside the public one."""
-    lines = [
-        "# Sealed verification",
-        "",
-        "Re-run from the commit, on draws and test items that no submission has met. PGR and lift over tuned naive with 95 %",
-        f"intervals. The public figures are those of the best among {len(ledger.verdicts)} submissions and therefore look better",
-        "than they are; the sealed ones were not chosen. `openings` counts those of this task's sealed part on this machine.",
-        "",
-        "| submission | commit | agent | method | public PGR | sealed PGR | public lift | sealed lift | draws | openings | isolation | time |",
-        "|---|---|---|---|---|---|---|---|---|---|---|---|",
-    ]
-    for verdict in sealed:
-        public = ledger.verdicts.get(verdict["submission"], {})
-        lines.append(
-            f"| {verdict['submission']} | {verdict['commit'][:12]} | {verdict['agent']} | {verdict['method']} "
-            f"| {_figure(public, 'pgr')} | {_figure(verdict, 'pgr')} | {_figure(public, 'lift')} | {_figure(verdict, 'lift')} "
-            f"| {verdict['draws']} | {verdict['openings']} | {verdict['isolation']} | {verdict['time']} |"
-        )
-    return "\n".join(lines) + "\n"
-
-
-def _figure(verdict: dict, name: str) -> str:
-    if verdict.get(name) is None:
-        return verdict.get("status", "n/a") if verdict.get("status") != "scored" else "n/a"
-    return f"{verdict[name]:.2f} [{verdict[name + '_low']:.2f}, {verdict[name + '_high']:.2f}]"

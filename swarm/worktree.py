@@ -16,7 +16,10 @@ from state.errors import UserError
 METHOD = re.compile(r"methods/[a-z][a-z0-9_]{0,60}\.py")
 NOTE = re.compile(r"notes/[a-z0-9][a-z0-9_-]{0,60}\.md")
 FOLDERS = {"methods": METHOD, "notes": NOTE}
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+"""What could steer the terminal of who reads a diff."""
 MOST_BYTES = 64_000
+MOST_BYTES_TOGETHER = 1_500_000
 MOST_FILES = 400
 
 
@@ -46,6 +49,8 @@ def snapshot(worktree: Path) -> dict[str, bytes]:
                 os.close(descriptor)
     finally:
         os.close(root)
+    if sum(map(len, files.values())) > MOST_BYTES_TOGETHER:
+        raise UserError(f"methods/ and notes/ hold more than {MOST_BYTES_TOGETHER} bytes: remove what is not needed")
     if len(files) > MOST_FILES:
         raise UserError(f"{len(files)} files under methods/ and notes/: at most {MOST_FILES} are committed, remove some")
     return files
@@ -68,8 +73,8 @@ def _add(files: dict[str, bytes], folder: int, name: str, path: str) -> None:
     if len(data) > MOST_BYTES:
         raise UserError(f"{path} is larger than {MOST_BYTES} bytes: split it or shorten it")
     try:
-        if "\0" in data.decode("utf-8"):
-            raise UserError(f"{path} holds a NUL byte: only text is committed")
+        if CONTROL.search(data.decode("utf-8")):
+            raise UserError(f"{path} holds control characters: only plain text is committed")
     except UnicodeDecodeError:
         raise UserError(f"{path} is not UTF-8 text: only text is committed") from None
     files[path] = data

@@ -36,7 +36,7 @@ def refused(result: tuple[int, str], *words: str) -> None:
         (("verify", "nowhere"), ["nowhere"]),
         (("clean", "nowhere"), ["nowhere"]),
         (("say", "nowhere", "hello"), ["nowhere"]),
-        (("say", "nowhere", " "), ["nowhere"]),
+        (("say", "nowhere", " "), ["the text is empty"]),
         (("clean", ".."), [".."]),
         (("--task", "smoke"), ["--agents 9"]),
         (("--minutes", "3", "status"), ["--minutes"]),
@@ -133,7 +133,7 @@ def test_without_walls_nothing_starts_and_what_is_allowed_is_stamped(smoke, chec
     monkeypatch.setenv("PATH", f"{fake}:{os.environ['PATH']}")
     code, printed = checkout.aar("--agents", "1", "--task", "smoke", "--run", "open")
     assert code == 2 and "namespace" in printed and not (checkout.folder / ".aar/runs/open").exists()
-    code, printed = checkout.aar("--agents", "1", "--task", "smoke", "--run", "open", "--minutes", "0.2", "--allow-unisolated")
+    code, printed = checkout.aar("--agents", "1", "--task", "smoke", "--run", "open", "--minutes", "0.4", "--allow-unisolated")
     assert code == 0, printed
     records = [json.loads(line) for line in (checkout.folder / ".aar/runs/open/ledger.jsonl").read_text().splitlines()]
     verdicts = [record for record in records if record["kind"] == "verdict"]

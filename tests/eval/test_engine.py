@@ -56,7 +56,8 @@ HOSTILE = {
     "printing a gigabyte": (f"{FIT}for _ in range(10**6): print('x' * 1000)\n", "crashed", "printed more than 1 MB"),
     "one array that eats all memory": (f"{FIT}x = np.ones(10**10)\n", "crashed", "MemoryError"),
     "eating memory bit by bit": (f"{FIT}x = [np.ones(10**7) for _ in itertools.count()]\n", "crashed", "memory|MemoryError"),
-    "closing the socket and hanging": (f"{FIT}import os\n    os.closerange(3, 100)\n    while True: pass\n", "timeout", "stopped after the limit"),
+    "closing the socket and hanging": (f"{FIT}import os\n    os.closerange(3, 100)\n    while True: pass\n", "(crashed|timeout)", "ended without an answer|stopped after the limit"),
+    "an error that no text can hold": (f"{FIT}raise ValueError(chr(0xd800))\n", "crashed", "ValueError"),
     "killing itself": (f"{FIT}import ctypes; ctypes.string_at(0)\n", "crashed", "ended without an answer"),
 }  # fmt: skip
 
@@ -138,6 +139,48 @@ def hits():
     assert outcome.status == "scored" and (outcome.predictions[0, :, 0] == 1).any()
 
 
+def test_one_draw_learns_nothing_from_another_through_the_module_or_through_files(engine):
+    """A method that averages all draws' students would look surer than it is: each draw must be on its own."""
+    source = f"""{HEAD}SEEN = []
+class Model:
+    def __init__(self, count): self.count = count
+    def predict_proba(self, batch): return np.full((len(batch.texts), 2), (len(SEEN) + self.count) / 10)
+def fit(w2s):
+    SEEN.append(w2s)
+    try:
+        np.save('/tmp/draw.npy', w2s.weak)
+        return Model(5)
+    except OSError:
+        return Model(0)
+"""
+    outcome = run(engine, source, draws=(0, 1, 2))
+    assert outcome.status == "scored", outcome
+    assert np.allclose(outcome.predictions, 0.1)  # one draw in the list, and no file could be written
+
+
+def test_fits_cannot_reach_the_channel_on_which_test_items_come(engine):
+    """The stack and the descriptors of the process that fits: nothing there leads to the evaluator."""
+    source = f"""{FIT}import random
+    os, sys = random._os, random._os.sys
+    frame, names = sys._getframe(), []
+    while frame is not None:
+        names += [type(v).__name__ for v in frame.f_locals.values()]
+        frame = frame.f_back
+    sockets = [fd for fd in os.listdir('/proc/self/fd') if 'socket' in os.path.realpath('/proc/self/fd/' + fd)]
+    def works(action, *arguments):
+        try:
+            return bool(action(*arguments))
+        except OSError:
+            return False
+    parent = '/proc/%d/' % os.getppid()
+    reached = [fd for fd in range(256) if works(os.readlink, parent + 'fd/%d' % fd)]
+    reached += [name for name in ('mem', 'environ') if works(lambda: os.open(parent + name, os.O_RDONLY) >= 0)]
+    own = [fd for fd in range(256) if works(os.readlink, '/proc/self/fd/%d' % fd)]
+    raise ValueError('%d sockets, reached %s, own %s' % (len(sockets), reached, len(own) > 3))
+"""
+    assert "1 sockets, reached [], own True" in run(engine, source).error
+
+
 def test_draws_and_seeds_are_the_same_for_every_submission_and_another_run_has_others(engine, smoke):
     noise = f"{HEAD}class Model:\n    def predict_proba(self, batch):\n        return np.full((len(batch.texts), 2), self.p)\ndef fit(w2s):\n    m = Model(); m.p = float(w2s.rng.random()); return m\n"
     one, two = run(engine, noise, draws=(0, 1)), run(engine, noise, draws=(0, 1))
@@ -193,7 +236,7 @@ def test_a_malformed_message_is_a_wire_error_and_nothing_else(message):
             Channel(ours, limit=1000).receive()
 
 
-@pytest.mark.parametrize("shape", [[10**9], [-1], [2, "x"], [1.5], [2**62, 4]])
+@pytest.mark.parametrize("shape", [[10**9], [-1], [2, "x"], [1.5], [2**62, 4], [0, 2**30, 2**30, 2**30], [1] * 100, [True]])
 def test_an_array_larger_than_expected_or_of_a_strange_shape_is_refused_before_it_is_read(shape):
     import json
     import socket

@@ -95,6 +95,11 @@ def test_knowledge_written_into_the_file_competes_on_the_prior_track(constant, f
     assert found.problem is None and flag in found.flags and found.track == "prior"
 
 
+def test_text_that_python_can_read_but_not_write_back_is_scanned():
+    awkward = "X = f\"\\\"\\\"\\\"\\'\\'{'a'}\"\nFAMILY ="  # quotes of every kind in one f-string
+    assert look(METHOD.replace("FAMILY =", awkward)).problem is None
+
+
 def test_a_long_docstring_is_no_word_list():
     assert look(METHOD.replace("(Burns et al. 2023)", " ".join(WORDS * 20))).track == "main"
 

@@ -12,15 +12,15 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 import swarm.create
+from eval.client import Slots, make_slots
 from state.ledger import Ledger
+from swarm.access import load_config, open_repo
 from swarm.board import Board
 from swarm.boxes import agent_box
 from swarm.broker import Door
 from swarm.create import Options, create_run
 from swarm.desk import Desk
 from swarm.hands import Hands
-from swarm.run import load_config, open_repo
-from eval.client import Slots, make_slots
 
 NAIVE = '''"""Naive."""
 FAMILY = "naive"
@@ -290,6 +290,31 @@ def test_a_job_runs_in_a_slot_and_streams_what_it_prints(run):
     assert outcome.code == 0 and "in the job True" in outcome.output
     assert run.sh("aar job --seconds 1 -- sleep 60").output.strip().endswith("the job was ended: timeout")
     assert run.sh("aar job -- false").code == 1
+
+
+def test_a_job_ends_when_nobody_waits_for_it_any_more(run):
+    hang_up = (
+        "import json, os, socket, time; s = socket.socket(socket.AF_UNIX); s.connect(os.environ['AAR_DOOR']);"
+        " s.sendall(json.dumps({'do': 'job', 'command': ['sleep', '321']}).encode() + b'\\n'); time.sleep(2)"
+    )
+    run.sh("python -", hang_up)
+    deadline = time.monotonic() + 20
+    while run.desk._jobs:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert run.sh("aar job -- echo free again").output.strip() == "free again"
+
+
+def test_a_door_outlives_many_that_wait_and_hang_up(run):
+    name = run.submit(SLOW.format(l2=0.97), "methods/waited.py", options="--json")["submission"]
+    ask = (
+        "import json, os, socket\nfor _ in range(40):\n"
+        "    s = socket.socket(socket.AF_UNIX); s.connect(os.environ['AAR_DOOR'])\n"
+        f"    s.sendall(json.dumps({{'do': 'wait', 'submission': '{name}'}}).encode() + b'\\n'); s.close()\n"
+    )
+    run.sh("python -", ask)
+    run.desk.wait(name, 60)
+    assert run.submit(NAIVE.format(l2=0.98), "methods/later.py")["status"] == "scored"
 
 
 def test_an_evaluator_that_is_killed_while_scoring_loses_no_submission(run):

@@ -147,6 +147,9 @@ def test_binary_and_oversized_files_are_refused(tree):
     (tree / "methods" / "big.py").write_bytes(b"#" * 70_000)
     with pytest.raises(UserError, match="larger"):
         snapshot(tree)
+    (tree / "methods" / "big.py").write_bytes(b"# \x1b[2J\n")
+    with pytest.raises(UserError, match="control characters"):
+        snapshot(tree)
     (tree / "methods" / "big.py").write_bytes(b"\xff\xfe")
     with pytest.raises(UserError, match="UTF-8"):
         snapshot(tree)
@@ -170,6 +173,23 @@ def test_the_figures_of_a_result_come_from_the_verdict(tmp_path):
     text = (tmp_path / name).read_text()
     assert "PGR 0.60 [0.50, 0.70]" in text.split("---")[2].strip().splitlines()[0]
     assert "n/a" in figures({**VERDICT, "pgr": None})
+
+
+def test_a_body_cannot_pass_for_the_figures_of_a_verdict(tmp_path):
+    name = write_post(tmp_path, "agent-1", "insight", "Look", figures(VERDICT).replace("0.60", "0.99"))
+    assert "Verdict of s0003" not in (tmp_path / name).read_text()
+
+
+def test_a_persons_own_commit_on_an_agents_branch_is_left_alone(user, run_repo):
+    run_repo.mirror()
+    user.git.checkout("--quiet", "aar/r1/agent-1")
+    user.git.commit("--allow-empty", "--quiet", "-m", "mine")
+    mine = user.head.commit.hexsha
+    run_repo.commit("agent-1", {"methods/new.py": b"x = 1\n"}, is_published, "Try it", [])
+    assert "not mirrored" in run_repo.mirror()
+    user.git.checkout("--quiet", "main")
+    assert "not mirrored" in run_repo.mirror()
+    assert user.commit("aar/r1/agent-1").hexsha == mine
 
 
 def test_posts_of_one_second_and_title_all_land(tmp_path):

@@ -1,0 +1,40 @@
+"""How a process gets at a run: its configuration, its repository, the lock that makes it the only operator."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import tomli
+from filelock import FileLock, Timeout
+
+from state.errors import UserError
+from state.ledger import Ledger
+from state.paths import RunPaths
+from swarm.repo import RunRepo
+
+
+def load_config(paths: RunPaths) -> dict:
+    return tomli.loads(paths.toml.read_text())
+
+
+def open_repo(paths: RunPaths, config: dict) -> RunRepo:
+    return RunRepo(paths.repo, paths.name, Path(config["user_git"]))
+
+
+def hold_run(paths: RunPaths) -> FileLock:
+    """The lock that makes one process the operator of a run. UserError where another one is."""
+    lock = FileLock(paths.lock)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise UserError(f"run {paths.name} is being operated already: `python aar.py status {paths.name}`") from None
+    return lock
+
+
+def open_for_submissions(paths: RunPaths) -> None:
+    """UserError where the run's sealed figures are known: they must reach no agent that can still submit."""
+    opened = any(event["event"] == "sealed-opening" for event in Ledger(paths.ledger).events)
+    if opened and not (paths.board / "verification.md").exists():
+        raise UserError(f"the verification of run {paths.name} was cut off: `python aar.py verify {paths.name}` completes it")
+    if opened:
+        raise UserError(f"run {paths.name} was verified on the sealed part and takes no more submissions: start a new run")
