@@ -1,6 +1,7 @@
 """Scores one method file by hand on the public part: what `python aar.py eval FILE --task TASK` runs.
 
-A process of its own (`python -m eval.by_hand FILE --task TASK`), like every evaluator; prints one JSON object: a verdict.
+A process of its own, like every evaluator (`eval/client.py` starts it and holds its standard input open); prints one JSON object:
+a verdict.
 """
 
 from __future__ import annotations

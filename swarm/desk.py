@@ -6,6 +6,7 @@ a resumed run finds the rest to do.
 
 from __future__ import annotations
 
+import statistics
 import threading
 import time
 from collections.abc import Callable
@@ -268,9 +269,15 @@ class Desk:
             "agent": agent,
             "direction": self.directions.get(agent, "none"),
             "seconds_left": round(left),
-            "submissions": sum(record["agent"] == agent for record in self.ledger.submissions.values()),
+            "submissions": sum(record["agent"] == agent for record in list(self.ledger.submissions.values())),
+            "smallest_difference": self._smallest_difference(),
             "files": "/aar/task (open kit), /aar/forum (posts), git log --all (everybody's work)",
         }
+
+    def _smallest_difference(self) -> float | None:
+        """About the least difference in PGR that the full rung can tell from none: half the usual width of a lift's interval."""
+        full = [v for v in list(self.ledger.verdicts.values()) if v["rung"] == "full" and v["lift_low"] is not None][-50:]
+        return round(statistics.median((v["lift_high"] - v["lift_low"]) / 2 for v in full), 2) if full else None
 
     # -- for the operator -----------------------------------------------------------------------------------------------
 

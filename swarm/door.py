@@ -101,6 +101,10 @@ def main():
         print("\n".join(map(line, answer["scores"])) or "no verdict yet")
     elif "description" in answer:
         print(answer["description"])
+        noise = answer["smallest_difference"]
+        print("smallest difference in PGR that a full verdict can tell: %s" % ("not known yet" if noise is None else "about %.2f" % noise))
+        print("you are %s, direction %s, %d submissions so far, %d s left" % tuple(answer[k] for k in ("agent", "direction", "submissions", "seconds_left")))
+        print("read: %s" % answer["files"])
     elif "returncode" in answer:
         if answer["ended"]:
             print("aar: the job was ended: %s" % answer["ended"], file=sys.stderr)

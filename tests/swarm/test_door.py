@@ -109,6 +109,12 @@ def test_asking_again_for_the_same_commit_gives_the_same_submission(run):
     assert run.sh(f"aar wait {first['submission']}").code == 0
 
 
+def test_the_task_is_told_with_what_it_can_resolve_and_what_is_left(run):
+    run.submit(NAIVE.format(l2=0.33), "methods/known.py")
+    told = run.sh("aar task").output
+    assert "smallest difference in PGR that a full verdict can tell: about 0." in told and "s left" in told and "teacher" in told
+
+
 def test_a_crash_comes_back_with_the_methods_own_traceback(run):
     verdict = run.submit('"""Bad."""\n\n\ndef fit(w2s):\n    return w2s.texts[10**9]\n', "methods/bad.py")
     assert verdict["status"] == "crashed" and "line 5" in verdict["error"] and "IndexError" in verdict["error"]
