@@ -32,7 +32,7 @@ MOST_POSTS_A_MINUTE = 20
 MOST_ATTEMPTS = 3
 """How often a submission may take the evaluator down with it before it is given up."""
 
-MOST_FAILURES = 3 * MOST_ATTEMPTS
+MOST_FAILURES = 2 * MOST_ATTEMPTS
 """How often in a row, without a verdict in between, the evaluator may end by itself: by then it is not a submission's fault."""
 
 

@@ -121,6 +121,15 @@ def test_a_crash_comes_back_with_the_methods_own_traceback(run):
     assert str(run.paths.root) not in verdict["error"]
 
 
+def test_the_door_is_found_however_deep_the_run_lies(run, tmp_path):
+    deep = tmp_path / ("d" * 120)
+    deep.mkdir()
+    os.symlink(run.paths.door("agent-1"), deep / "door.sock")
+    environment = {**os.environ, "AAR_DOOR": str(deep / "door.sock")}
+    door = [sys.executable, "-I", "-S", str(run.checkout.folder / "swarm" / "door.py"), "task"]
+    assert subprocess.run(door, env=environment, capture_output=True).returncode == 0
+
+
 def test_bad_requests_get_one_clear_line_and_exit_code_2(run):
     for command, words in {
         "aar submit methods/none.py": "not in your worktree",
