@@ -19,7 +19,7 @@ from swarm.researchers.variation import Variation, ablations, difference
 TRIES = 200
 CANDIDATES = 16
 """So many recipes are made for each that is submitted: the most promising one."""
-CURIOSITY = 0.12
+CURIOSITY = 0.2
 """The lift that a recipe is forgiven for being unlike all that was tried."""
 LUCK = 0.02
 """Standard deviation of what decides between equals."""
@@ -135,13 +135,13 @@ def choose(evolution: Evolution, cycle: int, dropped_last: bool) -> Plan:
     partner = others[min(int(rng.expovariate(0.7)), len(others) - 1)] if others else None
     moves = {
         "fresh": 0.15 if best or partner else 1.0,
-        "change": 0.3 * bool(parent),
+        "change": 0.35 * bool(parent),
         "tune": 0.1 * bool(parent),
-        "cross": 0.2 * bool(parent and partner),
+        "cross": 0.15 * bool(parent and partner),
         "adopt": 0.0,
     }
     if partner and (best is None or (partner.low or 0) > (best.low or 0)):
-        moves["adopt"] = 0.25 if best else 0.6
+        moves["adopt"] = 0.12 if best else 0.6
     move = rng.choices(list(moves), list(moves.values()))[0]
     if move == "fresh":
         return evolution.fresh()

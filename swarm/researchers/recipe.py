@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from swarm.researchers.catalogue import BLOCKS, CUTS, STARTS
+from swarm.researchers.catalogue import BLOCKS, CUTS, STARTS, STUDENT
 
 Constants = tuple[tuple[str, Any], ...]
 
@@ -87,11 +87,13 @@ def _weight(step: Step) -> int:
 
 
 def cost(recipe: Recipe) -> float:
-    """Rough milliseconds of one fit: to keep within what is polite, not to be exact."""
-    total = 60.0 if recipe.second is None else 120.0
+    """Rough milliseconds of one fit on a pool of 1,500: to keep within what is polite, not to be exact."""
+    total = 20.0 if recipe.second is None else 60.0
     for step in recipe.steps:
-        rounds, wide = step.values.get("rounds", 1), step.values.get("components", 0) is None
-        total += BLOCKS[step.block].cost * (rounds * (5 if wide else 1) if "rounds" in step.values or wide else 1)
+        block, values = BLOCKS[step.block], step.values
+        total += block.cost
+        if block.ladders.get("components") == STUDENT:
+            total += values.get("rounds", 1) * (25 if values["components"] else 110) * (2 if "other" in values else 1)
     return total
 
 
