@@ -1,5 +1,6 @@
 """An agent's door and walls, from the inside: commands run in a real agent sandbox against a real broker and evaluator."""
 
+import contextlib
 import json
 import os
 import signal
@@ -354,7 +355,8 @@ def test_a_submission_that_keeps_killing_the_evaluator_is_given_up_with_a_verdic
     def kill():
         while not stop.wait(0.05):
             if name in run.desk.rungs:
-                os.kill(run.desk.evaluator.pid, signal.SIGKILL)
+                with contextlib.suppress(ProcessLookupError):  # it may have ended a moment ago
+                    os.kill(run.desk.evaluator.pid, signal.SIGKILL)
                 time.sleep(0.5)
 
     killer = threading.Thread(target=kill)
