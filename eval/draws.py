@@ -5,8 +5,6 @@ repeated preparation step gives the same again.
 """
 from __future__ import annotations
 
-import hashlib
-import hmac
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
@@ -23,17 +21,11 @@ from eval.anchors import (
     seeds_correct,
     validation_correct,
 )
-from eval.prepared import Draw, Part, Prepared
+from eval.prepared import TEST_PART, Draw, Part, Prepared
+from eval.seeds import derive
 from eval.task import Task
 from eval.teacher import Teacher
 from eval.w2s import W2S, Batch
-
-TEST_PART = {"search": "public", "sealed": "sealed"}
-
-
-def derive(secret: bytes, *what: object) -> int:
-    """A 64-bit seed."""
-    return int.from_bytes(hmac.new(secret, ":".join(map(str, what)).encode(), hashlib.sha256).digest()[:8], "big")
 
 
 def phase_of(task: Task, number: int | str) -> str | None:

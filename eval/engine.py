@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import builtins
 import functools
-import hashlib
-import hmac
 import math
 import os
 import time
@@ -18,7 +16,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from eval.prepared import Prepared
+from eval.prepared import TEST_PART, Prepared
+from eval.seeds import derive
 from eval.slots import Slot
 from eval.warm import WarmPool, WarmSandbox, method_box
 from eval.wire import HungUp, WireError, pack
@@ -32,7 +31,6 @@ EXCEPTIONS = {n for n in dir(builtins) if isinstance(getattr(builtins, n), type)
 MALFORMED = "what came back is no message of the expected kind and size"
 """Not what exactly arrived: even a size could carry test texts."""
 CORES_A_SLOT = 2
-PARTS = {"search": "public", "sealed": "sealed"}
 
 
 @dataclass
@@ -51,12 +49,6 @@ class Failed(Exception):
     def __init__(self, status: str, error: str):
         super().__init__(error)
         self.status = status
-
-
-def derive(secret: bytes, *what: object) -> int:
-    """A 63-bit number from HMAC-SHA256(secret, what): the same for every submission of a run, unknown to all."""
-    digest = hmac.new(secret, ":".join(map(str, what)).encode(), hashlib.sha256).digest()
-    return int.from_bytes(digest[:8], "big") >> 1
 
 
 class Engine:
@@ -191,7 +183,7 @@ class Engine:
     def _packed_test(self, phase: str, with_groups: bool) -> list[tuple[np.ndarray, int]]:
         """The test items of a phase in small shuffled batches: their rows, and a sealed memfd with texts and features."""
         if (phase, with_groups) not in self._batches:
-            part = self.prepared.parts[PARTS[phase]]
+            part = self.prepared.parts[TEST_PART[phase]]
             order = np.random.default_rng(derive(self.secret, "test", phase)).permutation(len(part.texts))
             views = list(part.features)
             made = []

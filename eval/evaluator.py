@@ -25,10 +25,11 @@ from pathlib import Path
 import numpy as np
 import tomli
 
-from eval.engine import Engine, Outcome, derive
+from eval.engine import Engine, Outcome
 from eval.prepared import Prepared, open_prepared
 from eval.scan import Scan, scan
 from eval.score import Anchored, correctness
+from eval.seeds import derive
 from eval.slots import Slot, Slots, make_slots
 from eval.warm import SandboxFailed
 from state.files import append_jsonl, utc_now, write_atomic
@@ -189,7 +190,7 @@ class Evaluator:
             known = self._correctness(rival)
             if known is None or (self.quick.difference(correct, known[:1]).high or 0.0) >= 0:
                 return "upper bound"
-        share = derive(self.secret, "promotion", found.tree) / 2**63
+        share = derive(self.secret, "promotion", found.tree) / 2**64
         return "random" if share < RANDOM_PROMOTIONS else None
 
     def _scored(self, request, found, outcome, predictions, anchored: Anchored, extra, started, say, slot) -> None:

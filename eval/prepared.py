@@ -22,6 +22,8 @@ from state.errors import UserError
 from state.paths import aar_home
 
 PARTS = ("validation", "public", "sealed")
+TEST_PART = {"search": "public", "sealed": "sealed"}
+"""The part on which the draws of a phase are scored."""
 FORMAT = 1
 """Raise it when prepared tasks of earlier versions can no longer be read: they are then prepared anew."""
 

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from eval.engine import PARTS
-from eval.prepared import Prepared
+from eval.prepared import TEST_PART, Prepared
 from stats.pgr import Bootstrap, Estimate, estimate_difference, estimate_pgr, in_words
 
 RESAMPLES = 1000
@@ -15,7 +14,7 @@ RESAMPLES = 1000
 
 def correctness(prepared: Prepared, phase: str, predictions: np.ndarray) -> np.ndarray:
     """(draws, items, 2) probabilities -> (draws, items) bool: whether the likelier class is the true one."""
-    labels = prepared.parts[PARTS[phase]].labels
+    labels = prepared.parts[TEST_PART[phase]].labels
     return (predictions[:, :, 1] > 0.5) == (labels == 1)
 
 
@@ -31,7 +30,7 @@ class Anchored:
     @classmethod
     def of(cls, prepared: Prepared, phase: str, draws: list[int]) -> Anchored:
         anchors = prepared.anchors(phase, draws)
-        groups = prepared.parts[PARTS[phase]].groups
+        groups = prepared.parts[TEST_PART[phase]].groups
         return cls(
             weak=anchors.weak.astype(np.float32),
             ceiling=anchors.ceiling.mean(axis=0, dtype=np.float32),  # over student seeds

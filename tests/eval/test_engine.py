@@ -7,9 +7,10 @@ import numpy as np
 import psutil
 import pytest
 
-from eval.engine import Engine, derive
+from eval.engine import Engine
 from eval.prepared import Prepared
 from eval.score import Anchored, correctness
+from eval.seeds import derive
 from eval.slots import Slot
 from eval.wire import Channel, WireError, pack, unpack
 
