@@ -8,35 +8,18 @@ This file parses, calls and prints; nothing else lives here.
 from __future__ import annotations
 
 import json
-import os
 import sys
 from pathlib import Path
 
+from state.environment import enter
+
 PROJECT = Path(__file__).resolve().parent
 
-
-def _enter_environment() -> None:
-    """Run again in .venv where that is not where we are; say what to type where there is none."""
-    python = PROJECT / ".venv" / "bin" / "python"
-    if Path(sys.prefix).resolve() == (PROJECT / ".venv").resolve():
-        return
-    if python.exists() and os.environ.get("AAR_REEXECUTED") != "1":
-        os.environ["AAR_REEXECUTED"] = "1"
-        os.execv(python, [str(python), str(PROJECT / "aar.py"), *sys.argv[1:]])
-    try:
-        import click  # noqa: F401
-        import git  # noqa: F401
-        import pydantic  # noqa: F401
-    except ImportError as error:
-        sys.exit(f"aar: {error.name} is not installed for {sys.executable}: type `make setup` in {PROJECT} first")
-
-
 if __name__ == "__main__":
-    _enter_environment()
+    enter(PROJECT)
 
 import click  # noqa: E402
 import tomli  # noqa: E402
-from click.core import ParameterSource  # noqa: E402
 
 from state.errors import UserError  # noqa: E402
 from state.ledger import Ledger  # noqa: E402
@@ -53,13 +36,11 @@ def say(facts: object, text: str, as_json: bool) -> None:
     click.echo(json.dumps(facts, indent=1) if as_json else text)
 
 
-def seconds_of(minutes: float | None, hours: float | None) -> float | None:
-    if minutes is not None and hours is not None:
-        raise UserError("--minutes and --hours: give one of them")
-    seconds = minutes * 60 if minutes is not None else hours * 3600 if hours is not None else None
-    if seconds is not None and not 1 <= seconds <= 366 * 24 * 3600:  # also what is no number
-        raise UserError("a run may take from a second to a year: check --minutes and --hours")
-    return seconds
+def say_and_save(facts: dict, text: str, as_json: bool) -> None:
+    from state.files import write_atomic
+
+    write_atomic(facts["table"], text + "\n")
+    say(facts, text, as_json)
 
 
 @click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -82,7 +63,7 @@ def main(context: click.Context, agents: int | None, **options) -> None:
     `python aar.py --agents 9` starts nine agents on the task `reviews`, each in its own git worktree, has what they
     commit scored behind walls, and ends with a leaderboard and a sealed verification of the winner.
     """
-    given = [name for name in context.params if context.get_parameter_source(name) == ParameterSource.COMMANDLINE]
+    given = [name for name in context.params if context.get_parameter_source(name) == click.core.ParameterSource.COMMANDLINE]
     if context.invoked_subcommand is not None:
         if given:
             raise UserError(f"--{given[0].replace('_', '-')} belongs behind the command, or starts a run without one: see --help")
@@ -96,66 +77,33 @@ def main(context: click.Context, agents: int | None, **options) -> None:
 
 
 def start_run(agents, task, name, minutes, hours, researcher, seed, gpus, detach, no_verify, allow_dirty, allow_unisolated) -> None:
+    from swarm.care import go_on_in_background
     from swarm.create import Options, create_run
+    from swarm.operation import seconds_of
 
     seconds = seconds_of(minutes, hours) or 600.0
     isolation = walls(allow_unisolated)
-    paths = create_run(
-        Options(agents, task, name, seconds, researcher, seed, allow_dirty, isolation, gpus)
-    )
+    paths = create_run(Options(agents, task, name, seconds, researcher, seed, allow_dirty, isolation, gpus))
     if detach:
-        go_on_in_background(paths, [], no_verify)
+        click.echo(go_on_in_background(paths, PROJECT, None, no_verify))
     else:
         operate_here(paths, no_verify=no_verify)
 
 
 def walls(allow_unisolated: bool) -> str:
-    """The isolation to run with: bubblewrap, after its walls held against real escape attempts, or none if allowed."""
-    from sandbox.walls import require_walls
+    from swarm.operation import settled_isolation
 
-    try:
-        require_walls()
-    except UserError as error:
-        if not allow_unisolated:
-            raise
-        click.echo(f"aar: WITHOUT WALLS: {error}\naar: every verdict is stamped `isolation: none`", err=True)
-        return "none"
-    return "bubblewrap"
-
-
-def go_on_in_background(paths: RunPaths, arguments: list[str], no_verify: bool) -> None:
-    from swarm.care import detach
-
-    detach(paths, PROJECT, [*arguments, "--no-verify"] if no_verify else arguments)
-    click.echo(f"run {paths.name} goes on in the background; its output is in {paths.log}")
-    click.echo(f"    python aar.py status {paths.name}\n    python aar.py stop {paths.name}")
-
-
-def tell(text: str) -> None:
-    """Print, also where the terminal is gone by now: a run's end must not depend on who watches."""
-    try:
-        click.echo(text)
-    except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    return settled_isolation(allow_unisolated, lambda text: click.echo(text, err=True))
 
 
 def operate_here(paths: RunPaths, seconds: float | None = None, no_verify: bool = False) -> None:
-    """Operate in this process to the end, then verify the winner and print what there is to see."""
-    from swarm.access import open_for_submissions
-    from swarm.run import operate
-    from swarm.verification import finalists, verify
+    """Operate in this process to the end, verify the winner, and print what there is to see."""
+    from swarm.operation import run_to_end
+    from view.format import tell
     from view.live import LiveView
     from view.scores import summary_text
 
-    open_for_submissions(paths)
-    tell(f"run {paths.name}: state in {paths.root}, branches aar/{paths.name}/*; Ctrl-C stops it, resume goes on")
-    with LiveView(paths, sys.stdout.isatty()) as view:
-        ended = operate(paths, view.update, seconds)
-    sealed: list[dict] = []
-    best = finalists(Ledger(paths.ledger)) if ended == "finished" and not no_verify else []
-    if best:
-        tell(f"the time is over; verifying {best[0]} once on the sealed part ...")
-        sealed = verify(paths, best, lambda verdict: None)
+    ended, sealed = run_to_end(paths, LiveView(paths, sys.stdout.isatty()), tell, seconds, no_verify)
     tell(summary_text(paths, Ledger(paths.ledger), sealed, tomli.loads(paths.toml.read_text())))
     if ended == "stopped":
         tell(f"stopped before its time was over: `python aar.py resume {paths.name}` goes on")
@@ -163,11 +111,21 @@ def operate_here(paths: RunPaths, seconds: float | None = None, no_verify: bool 
 
 @main.command()
 @click.argument("task", default="reviews")
-def prepare(task: str) -> None:
-    """Build a task once on this machine: packages, models, features, draws and anchors."""
-    from eval.prepare import prepare as build
+@click.option("--data", help="The folder of jsonl files of a task that takes its data from one.")
+@click.option("--strong", help="Another strong model: an embedded one, a hub name (NAME or NAME@REVISION) or a folder.")
+@click.option("--weak", help="Another weak model: the same, or forest or logistic.")
+@click.option("--students", type=click.Choice(["probe", "finetune"]), help="What is trained, in search and verification alike.")
+@click.option("--prompts", is_flag=True, help="Also what the strong model answers under the task's prompts.")
+def prepare(task: str, prompts: bool, **told: str | None) -> None:
+    """Build a task once on this machine: packages, models, features, draws and anchors.
 
-    build(task)
+    What --data, --strong, --weak and --students say is kept: every later command means the same task.
+    """
+    from eval.prepare import prepare as build
+    from eval.task import tell
+
+    tell(task, **told)
+    build(task, prompts=prompts)
 
 
 @main.command("eval")
@@ -189,17 +147,60 @@ def evaluate(file: Path, task: str, allow_unisolated: bool, as_json: bool) -> No
 
 
 @main.command()
+@click.argument("task", default="reviews")
+@click.option("--draws", type=int, help="On the first so many search draws only.")
+@click.option("--methods", help="Only these files of methods/, such as naive,soft.")
+@unisolated
+@as_json
+def baselines(task: str, draws: int | None, methods: str | None, allow_unisolated: bool, as_json: bool) -> None:
+    """Score all of methods/ on equal draws of a task; what was scored before is kept."""
+    from eval.client import baselines as score
+    from view.baselines import ScoringProgress, baselines_text
+
+    isolation = walls(allow_unisolated)
+    with ScoringProgress("baselines") as progress:
+        facts = score(task, isolation, draws, methods, progress.update)
+    say_and_save(facts, baselines_text(facts), as_json)
+
+
+@main.command()
+@click.argument("what", nargs=-1, required=True, metavar="METHOD...|RUN")
+@click.option("--tasks", help="On these tasks, such as news,tweets. Default: all that are prepared.")
+@click.option("--prepare", "prepare_first", is_flag=True, help="Prepare those of --tasks that are not.")
+@unisolated
+@as_json
+def transfer(what: tuple[str, ...], tasks: str | None, prepare_first: bool, allow_unisolated: bool, as_json: bool) -> None:
+    """Score method files, or the best three of a run, as they are, on tasks that they were not developed on."""
+    from eval.client import transfer as score
+    from view.baselines import ScoringProgress
+    from view.transfer import transfer_text
+
+    isolation = walls(allow_unisolated)
+    if prepare_first and not tasks:
+        raise UserError("--prepare: say with --tasks which tasks, such as --tasks news,tweets")
+    for task in tasks.split(",") if prepare_first else ():
+        from eval.prepare import prepare as build
+
+        build(task.strip())
+    with ScoringProgress("transfer") as progress:
+        facts = score(what, tasks, isolation, progress.update)
+    say_and_save(facts, transfer_text(facts), as_json)
+
+
+@main.command()
 @as_json
 def doctor(as_json: bool) -> None:
-    """Try to escape from every kind of sandbox, and say what this machine has."""
+    """Try to escape from every kind of sandbox, start CUDA in one, and say what this machine has."""
     from eval.client import make_slots
+    from sandbox.cuda import gpu_facts
     from sandbox.walls import probe
     from view.doctor import doctor_text
 
-    slots = make_slots()
-    facts = {**probe(quick=False), "gpus": [slot.gpu for slot in slots if slot.gpu is not None], "slots": len(slots)}
+    gpus = gpu_facts()
+    slots = make_slots(",".join(str(gpu["number"]) for gpu in gpus if gpu["cuda"]) or "none")
+    facts = {**probe(quick=False), "gpus": gpus, "slots": len(slots)}
     say(facts, doctor_text(facts), as_json)
-    if not all(attempt["blocked"] for attempt in facts["attempts"]):
+    if not all([*(attempt["blocked"] for attempt in facts["attempts"]), *(gpu["cuda"] for gpu in gpus)]):
         sys.exit(1)
 
 
@@ -271,14 +272,15 @@ def resume(run: str, minutes: float | None, hours: float | None, detach: bool, n
 
     --minutes or --hours gives it more time. A run whose winner was verified on the sealed part is closed for good.
     """
+    from swarm.care import go_on_in_background
+    from swarm.operation import seconds_of
+
     paths = find_run(PROJECT, run)
-    isolation = tomli.loads(paths.toml.read_text())["isolation"]
-    if isolation != "none":
+    if tomli.loads(paths.toml.read_text())["isolation"] != "none":
         walls(False)
     seconds = seconds_of(minutes, hours)
     if detach:
-        amount = [] if seconds is None else ["--minutes", str(seconds / 60)]
-        go_on_in_background(paths, amount, no_verify)
+        click.echo(go_on_in_background(paths, PROJECT, seconds, no_verify))
     else:
         operate_here(paths, seconds, no_verify)
 

@@ -36,7 +36,7 @@ def evaluate(file: Path, task: str, isolation: str, draws: int | None = None) ->
     numbers = list(prepared.search_draws)[:draws]
     try:
         with Slots(slots[:1]).hold() as slot:
-            outcome = engine.run(source.decode(), file.name, numbers, found.needs_groups, slot)
+            outcome = engine.run(source.decode(), file.name, numbers, found, slot)
     finally:
         engine.close()
     verdict |= {"status": outcome.status, "error": outcome.error, "draws": len(numbers), "device": slot.name}

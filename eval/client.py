@@ -9,14 +9,18 @@ import json
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from eval.library import FOLDER, library_files
 from eval.slots import Slots, check_torch, make_slots
 from state.errors import UserError
-from state.paths import RunPaths
+from state.paths import RunPaths, aar_home, find_run
 
-__all__ = ["EvaluatorClient", "Slots", "check_torch", "evaluate_by_hand", "make_slots", "open_sealed"]
+__all__ = [
+    "FOLDER", "EvaluatorClient", "Slots", "baselines", "check_submittable", "check_torch", "evaluate_by_hand", "library_files",
+    "make_slots", "open_sealed", "transfer",
+]  # fmt: skip
 
 PROJECT = Path(__file__).parent.parent
 
@@ -82,7 +86,7 @@ def _last_words(log: str) -> str:
     return lines[-1].removeprefix("aar: ") if lines else "no message"
 
 
-def _run_lines(module: str, arguments: list[str], on_verdict: Callable[[dict], None]) -> None:
+def _run_lines(module: str, arguments: list[str], on_line: Callable[[dict], None]) -> None:
     """Run an evaluating module in a process of its own; UserError with its last words where it fails."""
     command = [sys.executable, "-m", module, *arguments]
     with subprocess.Popen(
@@ -93,18 +97,36 @@ def _run_lines(module: str, arguments: list[str], on_verdict: Callable[[dict], N
         reader.start()
         try:
             for line in process.stdout:
-                on_verdict(json.loads(line))
+                on_line(json.loads(line))
         except BaseException:
             process.kill()
             raise
         process.wait()
         reader.join()
+    if process.returncode < 0:
+        raise UserError(f"the process that scores was ended by signal {-process.returncode}; what it had finished is kept")
     if process.returncode != 0:
         raise UserError(_last_words("".join(errors)))
 
 
+def _run_table(module: str, arguments: list[str], on_event: Callable[[dict], None]) -> dict:
+    """Run an evaluating module that ends with a `table`, and tell its other events; what it says of the table."""
+    tables: list[dict] = []
+    _run_lines(module, arguments, lambda event: tables.append(event) if event["event"] == "table" else on_event(event))
+    return {name: value for name, value in tables[0].items() if name != "event"}
+
+
+def check_submittable(task: str) -> None:
+    """UserError where a task is unknown, or is kept for transfer: methods must not be developed on it."""
+    from eval.task import load_task  # pydantic takes a while, and most who import this module need no task
+
+    if load_task(task).transfer_only:
+        raise UserError(f"task {task} is only for transfer: nothing is developed on it; `python aar.py transfer` scores finished methods")
+
+
 def evaluate_by_hand(file: Path, task: str, isolation: str) -> dict:
-    """The verdict of one method file on the public part of `task`."""
+    """The verdict of one method file on the public part of `task`. UserError for a task that is only for transfer."""
+    check_submittable(task)
     verdicts: list[dict] = []
     _run_lines("eval.by_hand", [str(file.absolute()), "--task", task, "--isolation", isolation], verdicts.append)
     return verdicts[0]
@@ -113,3 +135,31 @@ def evaluate_by_hand(file: Path, task: str, isolation: str) -> dict:
 def open_sealed(paths: RunPaths, submissions: list[str], on_verdict: Callable[[dict], None]) -> None:
     """Verify submissions of a run on the sealed part; `on_verdict(verdict)` as each is done."""
     _run_lines("eval.sealed", [str(paths.root), *submissions], on_verdict)
+
+
+def baselines(task: str, isolation: str, draws: int | None, methods: str | None, on_event: Callable[[dict], None]) -> dict:
+    """The table of the methods in methods/ (or of some: "naive,soft") on `task`, as `eval/baselines.py` says."""
+    check_submittable(task)
+    arguments = [task, "--isolation", isolation]
+    arguments += ["--draws", str(draws)] if draws is not None else []
+    arguments += ["--methods", methods] if methods is not None else []
+    return _run_table("eval.baselines", arguments, on_event)
+
+
+def transfer(what: Sequence[str], tasks: str | None, isolation: str, on_event: Callable[[dict], None], project: Path = PROJECT) -> dict:
+    """The matrix of `what` (method files, or the name of one run) on `tasks` ("news,tweets"; default all), as `eval/transfer.py`
+    says, and where to save it. UserError for a file or a run that is not there."""
+    files = [Path(one) for one in what]
+    missing = [str(file) for file in files if not file.is_file()]
+    if not missing:
+        name, chosen = "-".join(dict.fromkeys(file.stem for file in files))[:60], [str(file.absolute()) for file in dict.fromkeys(files)]
+    elif len(what) == 1 and not missing[0].endswith(".py"):
+        paths = find_run(project, what[0])
+        name, chosen = paths.name, ["--run", str(paths.root)]
+    else:
+        raise UserError(f"no method file {missing[0]}: name method files, such as methods/confident.py, or one run")
+    arguments = [*chosen, "--isolation", isolation, *(["--tasks", tasks] if tasks is not None else [])]
+    facts = _run_table("eval.transfer", arguments, on_event)
+    folder = aar_home() / "transfer"
+    folder.mkdir(exist_ok=True)
+    return {**facts, "table": str(folder / f"{name}.md")}

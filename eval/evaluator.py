@@ -153,7 +153,7 @@ class Evaluator:
         if len(draws) < len(self.search):
             extra |= {"rung": "quick", "promotion": None}
         say({"event": "started", "submission": request["submission"], "rung": extra["rung"]})
-        outcome = self.engine.run(source, request["method"], draws, found.needs_groups, slot)
+        outcome = self.engine.run(source, request["method"], draws, found, slot)
         if outcome.status != "scored":
             self._finish(request, found, outcome, extra, started, say, slot)
             return
@@ -163,7 +163,7 @@ class Evaluator:
             if extra["promotion"] is not None:
                 say({"event": "started", "submission": request["submission"], "rung": "full"})
                 extra |= {"rung": "full", "draws": len(self.search)}
-                rest = self.engine.run(source, request["method"], self.search[1:], found.needs_groups, slot)
+                rest = self.engine.run(source, request["method"], self.search[1:], found, slot)
                 _add_up(outcome, rest)
                 if rest.status != "scored":
                     self._finish(request, found, outcome, extra, started, say, slot)

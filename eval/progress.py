@@ -37,6 +37,10 @@ class StageProgress:
         if self._live:
             self._bar.stop()
 
+    def expect(self, stage: str, seconds: float) -> None:
+        """A better forecast for a stage that is still to come."""
+        self._expected[stage] = seconds
+
     def begin(self, stage: str) -> None:
         """Go on to `stage`; the ones before it are over."""
         names = list(self._expected)

@@ -3,7 +3,8 @@
 The evaluator starts it ahead of time (`python -c ... main(FD)`): it imports numpy, says that it is ready and waits for one
 job. This parent never runs submitted code. It forks a child for each draw, which holds that draw and nothing else: no other
 draw's data or models, and not the channel on which test items come. Children cannot write files, so what one draw learned
-does not help another. Whatever a child says is a claim, which the evaluator checks.
+does not help another. What a child asks its teacher goes through the parent to the evaluator. Whatever a child says is a
+claim, which the evaluator checks.
 """
 
 from __future__ import annotations
@@ -14,15 +15,17 @@ import linecache
 import os
 import re
 import resource
+import selectors
 import socket
 import sys
 import time
 import traceback
 import types
+from pathlib import Path
 
 import numpy as np
 
-from eval.w2s import W2S, Batch
+from eval.w2s import W2S, Batch, Students
 from eval.wire import Channel, HungUp, WireError, unpack
 
 MOST_LINES = 8
@@ -42,6 +45,8 @@ def main(descriptor: int) -> None:
     for library in PRELOADED:
         if re.search(rf"^\s*(?:import|from)\s+{library}\b", job["source"], re.MULTILINE):
             __import__(library)
+    if job["load"]:
+        _load(job["students"])
     children: list[Channel] = []
     try:
         started = time.perf_counter()
@@ -56,31 +61,62 @@ def main(descriptor: int) -> None:
         pass  # the evaluator has all it wanted, or a child ended without a word: with this process everything here ends
 
 
+LOADED: dict = {}
+"""Language models, size -> LanguageModel, that all draws share until one of them writes to its own copy."""
+
+
+def _load(students: dict) -> None:
+    import torch
+
+    from eval.language import LanguageModel
+
+    torch.set_num_threads(1)
+    for size, folder in students["models"].items():
+        LOADED[size] = LanguageModel(Path(folder), max_tokens=students["max_tokens"])
+        _ = LOADED[size].model
+
+
 def _fit_all(job: dict, draws: list[int], channel: Channel, children: list[Channel]) -> dict | None:
     """Fork a child for each draw, `job["at_once"]` of them busy at a time; what went wrong, or None."""
-    for number, draw in enumerate(draws):
-        if number >= job["at_once"] and (problem := _outcome(children[number - job["at_once"]])):
-            return problem
-        ours, theirs = socket.socketpair()
-        if os.fork() == 0:
-            _child(theirs, draw, job, number)
-        theirs.close()
-        children.append(Channel(ours, limit=job["limit"]))
-    for child in children[-job["at_once"] :]:
-        if problem := _outcome(child):
-            return problem
+    waiting, busy = list(enumerate(draws)), selectors.DefaultSelector()
+    while waiting or busy.get_map():
+        while waiting and len(busy.get_map()) < job["at_once"]:
+            number, draw = waiting.pop(0)
+            ours, theirs = socket.socketpair()
+            if os.fork() == 0:
+                _child(theirs, draw, job, number)
+            theirs.close()
+            children.append(Channel(ours))
+            busy.register(ours, selectors.EVENT_READ, number)
+        for key, _ in busy.select():
+            child = children[key.data]
+            header = _heard(child)
+            if "ask" in header:
+                _relay(header, key.data, child, channel)
+                continue
+            busy.unregister(key.fileobj)
+            child.limit = job["limit"]
+            if header.get("fitted") is not True:
+                return header
     return None
 
 
-def _outcome(child: Channel) -> dict | None:
-    """Wait until a child has fitted its draw; its error, or None."""
+def _heard(child: Channel) -> dict:
+    """What a child that fits has to say: a question, that it is done, or its error."""
     try:
         header, _, _ = child.receive()
     except HungUp:
         raise
     except WireError:
         return {"malformed": True}
-    return None if header.get("fitted") is True else header
+    return header
+
+
+def _relay(question: dict, number: int, child: Channel, channel: Channel) -> None:
+    """Hand a child's question about its teacher to the evaluator, and the answer back."""
+    channel.send({"ask": {**question, "number": number}})
+    header, arrays, _ = channel.receive()
+    child.send(header, arrays)
 
 
 def _predict_all(batch: int, children: list[Channel]) -> tuple[dict | None, dict[str, np.ndarray]]:
@@ -111,16 +147,17 @@ def _child(connection: socket.socket, draw: int, job: dict, number: int) -> None
                     os.close(int(descriptor))
                 except OSError:
                     pass  # the one that listed them
-        resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+        if not job["gpu"]:  # a CUDA driver writes to memory files; there each draw has a sandbox of its own
+            resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
         channel = Channel(connection)
-        model = _fit(channel, draw, job, number)
+        w2s, model = _fit(channel, draw, job, number)
         if model is not None:
-            _predict(channel, model, job["name"])
+            _predict(channel, w2s, model, job["name"])
     finally:
         os._exit(0)
 
 
-def _fit(channel: Channel, draw: int, job: dict, number: int) -> object:
+def _fit(channel: Channel, draw: int, job: dict, number: int) -> tuple[W2S | None, object]:
     name = job["name"]
     linecache.cache[name] = (len(job["source"]), None, job["source"].splitlines(keepends=True), name)
     module = types.ModuleType("method")
@@ -129,16 +166,16 @@ def _fit(channel: Channel, draw: int, job: dict, number: int) -> object:
         # Without docstrings (optimize=2), and annotations stay text: what the scan does not count does not exist.
         flags = __future__.annotations.compiler_flag
         exec(compile(job["source"], name, "exec", flags, dont_inherit=True, optimize=2), module.__dict__)
-        w2s = _handed(draw, job["seeds"][number], job["fit_seconds"])
+        w2s = _handed(channel, draw, job, number)
         model = module.fit(w2s)
         if not callable(getattr(model, "predict_proba", None)):
             raise TypeError(f"fit returned {type(model).__name__}, which has no predict_proba(batch)")
         logged = _plain(w2s.logged)
     except BaseException as error:  # the submitted code may raise anything, SystemExit included
         channel.send({"error": _described(error, name)})
-        return None
+        return None, None
     channel.send({"fitted": True, "logged": logged})
-    return model
+    return w2s, model
 
 
 def _unpacked(descriptor: int) -> tuple[dict, dict]:
@@ -148,19 +185,40 @@ def _unpacked(descriptor: int) -> tuple[dict, dict]:
         os.close(descriptor)  # the map stays
 
 
-def _handed(descriptor: int, seed: int, seconds: float) -> W2S:
+def _handed(channel: Channel, descriptor: int, job: dict, number: int) -> W2S:
     header, arrays = _unpacked(descriptor)
+    features, prompted = _blocks(header, arrays)
+    students = job["students"]
+
+    def ask(question: dict) -> np.ndarray:
+        channel.send(question)
+        reply, answer, _ = channel.receive()
+        if "refused" in reply:
+            raise ValueError(reply["refused"])
+        return answer["labels"]
+
     return W2S(
         texts=header["texts"],
         fields=header["fields"],
         groups=arrays["groups"],
-        weak=arrays["teachers"][0],
         teachers=arrays["teachers"],
-        features={view: arrays[f"view {view}"] for view in header["views"]},
+        features=features,
         default_view=header["views"][0],
-        seed=seed,
-        seconds=seconds,
+        seed=job["seeds"][number],
+        seconds=job["fit_seconds"],
+        template=header["template"],
+        students=Students(**students),
+        prompted=prompted,
+        ask=ask,
+        languages=LOADED,
     )
+
+
+def _blocks(header: dict, arrays: dict) -> tuple[dict, dict]:
+    """The blocks of a packed pool or batch: view -> array, and prompt -> view -> array for those that were handed out."""
+    features = {view: arrays[f"view {view}"] for view in header["views"]}
+    prompted = {prompt: {view: arrays[f"{prompt} {view}"] for view in views} for prompt, views in header["prompts"].items()}
+    return features, prompted
 
 
 def _plain(logged: dict) -> dict[str, float]:
@@ -175,14 +233,15 @@ def _described(error: BaseException, name: str) -> str:
     return "\n".join(lines[-MOST_LINES:])[-MOST_CHARACTERS:]
 
 
-def _predict(channel: Channel, model: object, name: str) -> None:
+def _predict(channel: Channel, w2s: W2S, model: object, name: str) -> None:
     """Answer batch after batch with an (m, 2) array, until the parent hangs up."""
     while True:
         _, _, (descriptor,) = channel.receive()
         header, arrays = _unpacked(descriptor)
-        features = {view: arrays[f"view {view}"] for view in header["views"]}
+        features, prompted = _blocks(header, arrays)
         try:
-            batch = Batch(header["texts"], header["fields"], arrays.get("groups"), features)
+            batch = Batch(header["texts"], header["fields"], arrays.get("groups"), features, prompted)
+            w2s.meet(batch)
             answer = _array(model.predict_proba(batch))
         except BaseException as error:  # class and line only: a message could carry test texts
             frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == name]

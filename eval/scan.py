@@ -26,17 +26,21 @@ MOST_NUMBERS = 200
 """Numeric constants a method may hold: a long table of numbers can be a fitted model."""
 MOST_TEXT = 1500
 """Bytes of string constants outside docstrings."""
+ASKS = {"zero_shot": "zero_shot", "answers": "contrast", "generate": "model", "model": "model", "tokenizer": "model"}
+"""Names that reach for the strong model's own answers, and what is handed to a file that names them."""
 
 
 @dataclass
 class Scan:
-    """`problem` is set where the file is refused: what, where, what to do. `flags` move it to another track."""
+    """`problem` is set where the file is refused: what, where, what to do. `flags` move it to another track. `uses`: what it
+    asks of the strong model beyond hidden states ("zero_shot", "contrast", "model"); nothing else is handed out."""
 
     tree: str = ""
     family: str = "unnamed"
     needs_groups: bool = False
     problem: str | None = None
     flags: list[str] = field(default_factory=list)
+    uses: frozenset[str] = frozenset()
     track: str = "main"
 
 
@@ -108,10 +112,28 @@ def _knowledge(tree: ast.Module, result: Scan) -> None:
         result.flags.append("word-list")
     if result.flags:
         result.track = "prior"
-    names = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
-    if names & {"zero_shot", "generate"}:
+    result.uses = _asked(tree, docstrings)
+    if result.uses:
         result.flags.append("uses-strong-answers")
         result.track = "elicitation" if result.track == "main" else result.track
+
+
+def _asked(tree: ast.Module, docstrings: set[int]) -> frozenset[str]:
+    """What of the strong model the file names: an attribute of something else than self, a name handed to getattr, or
+    `render` with a template or an answer of its own."""
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and not (isinstance(node.value, ast.Name) and node.value.id == "self"):
+            found.add(ASKS.get(node.attr))
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings:
+            found.add(ASKS.get(node.value))
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "render":
+            named = {keyword.arg for keyword in node.keywords}
+            if named & {"answer", None} or len(node.args) > 2:
+                found.add("contrast")
+            if named & {"template", None} or len(node.args) > 1:
+                found.add("model")
+    return frozenset(found - {None})
 
 
 def _longest_word_collection(tree: ast.Module, docstrings: set[int]) -> int:

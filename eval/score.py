@@ -22,9 +22,11 @@ def correctness(prepared: Prepared, phase: str, predictions: np.ndarray) -> np.n
 class Anchored:
     """Anchors of some draws of one phase, ready to score against: arrays of shape (draws, items)."""
 
+    teacher: np.ndarray
     weak: np.ndarray
     ceiling: np.ndarray
     tuned_naive: np.ndarray
+    origin: str
     bootstrap: Bootstrap
 
     @classmethod
@@ -32,9 +34,11 @@ class Anchored:
         anchors = prepared.anchors(phase, draws)
         groups = prepared.parts[TEST_PART[phase]].groups
         return cls(
+            teacher=anchors.teacher.astype(bool),
             weak=anchors.weak.astype(np.float32),
             ceiling=anchors.ceiling.mean(axis=0, dtype=np.float32),  # over student seeds
             tuned_naive=anchors.tuned_naive.mean(axis=0, dtype=np.float32),
+            origin=anchors.origin,
             bootstrap=Bootstrap(len(draws), groups, RESAMPLES),
         )
 
@@ -51,7 +55,7 @@ class Anchored:
         """The figures of a verdict for (draws, items) correctness; accuracies in [0, 1]."""
         pgr = estimate_pgr(correct, self.weak, self.ceiling, self.bootstrap)
         lift = self.difference(correct, self.tuned_naive)
-        right = self.weak > 0.5
+        right = self.teacher
         return {
             "pgr": pgr.value, "pgr_low": pgr.low, "pgr_high": pgr.high,
             "lift": lift.value, "lift_low": lift.low, "lift_high": lift.high,
@@ -62,5 +66,12 @@ class Anchored:
             "accuracy_where_teacher_right": float(correct[right].mean()),
             "accuracy_where_teacher_wrong": float(correct[~right].mean()),
             "teacher_agreement": float((correct == right).mean()),
+            **({"anchors": self.origin} if self.origin else {}),
         }  # fmt: skip
+
+    def by_own_recipe(self, correct: np.ndarray, recipe: np.ndarray) -> dict:
+        """PGR against a ceiling by the method's own recipe on true labels, `recipe` (draws, items) correctness."""
+        pgr = estimate_pgr(correct, self.weak, recipe.astype(np.float32), self.bootstrap)
+        return {"recipe_ceiling_accuracy": float(recipe.mean()), "recipe_pgr": pgr.value, "recipe_pgr_low": pgr.low,
+                "recipe_pgr_high": pgr.high}
 

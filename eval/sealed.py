@@ -64,15 +64,21 @@ def verify(paths: RunPaths, submissions: list[str], say) -> None:
 def _sealed_verdict(engine: Engine, slot: Slot, paths: RunPaths, submission: dict, draws: list[int], anchored: Anchored) -> dict:
     source = read_method(paths.repo, submission["commit"], submission["method"])
     found = scan(source, submission["method"])
-    outcome = engine.run(source.decode(), submission["method"], draws, found.needs_groups, slot)
+    engine.make_prompts(found, "sealed")
+    outcome = engine.run(source.decode(), submission["method"], draws, found, slot)
     verdict = {key: submission[key] for key in ("submission", "commit", "method", "agent")}
     verdict |= {
         "family": found.family, "track": found.track, "status": outcome.status, "error": outcome.error, "rung": "sealed",
         "draws": len(draws), "flags": found.flags, "method_seconds": round(outcome.method_seconds, 3),
         "peak_memory_mib": outcome.peak_memory_mib, "time": utc_now(),
     }  # fmt: skip
-    if outcome.predictions is not None:
-        verdict |= anchored.figures(correctness(engine.prepared, "sealed", outcome.predictions))
+    if outcome.predictions is None:
+        return verdict
+    correct = correctness(engine.prepared, "sealed", outcome.predictions)
+    verdict |= anchored.figures(correct)
+    ceiling = engine.run(source.decode(), submission["method"], draws, found, slot, true_labels=True)
+    if ceiling.predictions is not None:
+        verdict |= anchored.by_own_recipe(correct, correctness(engine.prepared, "sealed", ceiling.predictions))
     return verdict
 
 

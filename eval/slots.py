@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -18,6 +16,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from sandbox.cuda import report
+from sandbox.gpu import Device, chosen, devices, find
 from state.errors import UserError
 from state.paths import aar_home
 
@@ -32,58 +32,51 @@ class Slot:
         return f"gpu-{self.gpu}" if self.gpu is not None else f"cpu-{self.number}"
 
 
-def visible_gpus() -> list[int]:
-    """Numbers of the CUDA devices that this process may use; [] where there is no driver. Does not import torch."""
-    import pynvml
-
-    try:
-        pynvml.nvmlInit()
-        present = list(range(pynvml.nvmlDeviceGetCount()))
-        pynvml.nvmlShutdown()
-    except pynvml.NVMLError:
-        return []
-    chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if chosen is None:
-        return present
-    return [int(one) for one in chosen.split(",") if one.strip().isdigit() and int(one) in present]
+def visible_gpus() -> list[Device]:
+    """The GPUs that CUDA_VISIBLE_DEVICES leaves to this process, in its order; [] where there is no driver. Does not import
+    torch. UserError where the variable names what is not there, or parts of a GPU."""
+    return chosen(devices(), os.environ.get("CUDA_VISIBLE_DEVICES"))
 
 
 def make_slots(gpus: str | None = None) -> list[Slot]:
-    """The slots of this machine: one for each GPU in `gpus` ("0,2"; default all visible), else one for each core pair.
+    """The slots of this machine: one for each GPU in `gpus` ("0,2" as `nvidia-smi` counts; default all visible), else one for
+    each core pair.
 
-    Raises UserError where `gpus` names a device that is not there.
+    Raises UserError where `gpus` names a GPU that is not there, or one is split into parts.
     """
-    visible = visible_gpus()
-    if gpus is not None and gpus != "none":
-        try:
-            wanted = [int(one) for one in gpus.split(",")]
-        except ValueError:
-            raise UserError(f"--gpus {gpus!r} is not a list of device numbers such as 0,1 (or none)") from None
-        missing = [one for one in wanted if one not in visible]
-        if missing:
-            raise UserError(f"--gpus {gpus}: no CUDA device {missing[0]} is visible here (visible: {visible or 'none'})")
-        visible = wanted
-    if visible and gpus != "none":
-        return [Slot(number, gpu) for number, gpu in enumerate(visible)]
+    leased = [] if gpus == "none" else wanted(gpus, visible_gpus())
+    if leased:
+        return [Slot(number, device.number) for number, device in enumerate(leased)]
     cores = len(os.sched_getaffinity(0))
     return [Slot(number) for number in range(max(1, cores // 2))]
 
 
-def check_torch(slots: list[Slot]) -> None:
-    """UserError where there are GPU slots and the installed torch cannot use them, told before any work is lost.
+def wanted(gpus: str | None, visible: list[Device]) -> list[Device]:
+    """Those of the visible GPUs that `gpus` names, each once. UserError as make_slots."""
+    found = visible
+    if gpus is not None:
+        try:
+            numbers = [int(one) for one in gpus.split(",")]
+        except ValueError:
+            raise UserError(f"--gpus {gpus!r} is not a list of device numbers such as 0,1 (or none)") from None
+        by_number = {device.number: device for device in visible}
+        missing = [one for one in numbers if one not in by_number]
+        if missing:
+            seen = ", ".join(map(str, by_number)) or "none"
+            raise UserError(f"--gpus {gpus}: no CUDA device {missing[0]} is visible here (visible: {seen})")
+        found = [by_number[one] for one in dict.fromkeys(numbers)]
+    for device in found:
+        find(device)
+    return found
 
-    Asked in a process of its own: whoever starts a run must not load torch.
-    """
-    if all(slot.gpu is None for slot in slots):
-        return
-    question = "import torch; torch.cuda.init(); print(torch.cuda.device_count())"
-    asked = subprocess.run([sys.executable, "-c", question], capture_output=True, text=True)
-    if asked.returncode != 0:
-        words = (asked.stderr.strip().splitlines() or ["no reason given"])[-1]
-        raise UserError(
-            f"torch cannot use the GPU here ({words}): install a torch build that fits the driver that `nvidia-smi` names, "
-            "or start with --gpus none"
-        )
+
+def check_torch(slots: list[Slot], isolation: str = "none") -> None:
+    """UserError where a GPU slot's CUDA does not start, in words and before any work is lost. `isolation`: of the sandbox it is
+    tried in, which is a process of its own: whoever starts a run must not load torch."""
+    numbers = {slot.gpu for slot in slots if slot.gpu is not None}
+    for row in report([device for device in devices() if device.number in numbers], isolation):
+        if not row["cuda"]:
+            raise UserError(f"torch cannot use GPU {row['number']} ({row['name']}): {row['detail']}; or start with --gpus none")
 
 
 class Slots:

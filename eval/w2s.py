@@ -9,18 +9,21 @@ model. No true label and no test text is. Only numpy is imported.
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from eval.pool import Blocks, Pool, objects
 from eval.student import Student
 
-Views = tuple[str, ...]
-SCALE = 8.0  # standardised features are multiplied by SCALE / sqrt(d): norms then do not depend on the width
+ZERO_SHOT, CONTRAST = "zero-shot", ("contrast-0", "contrast-1")
+Ask = Callable[[dict[str, Any]], np.ndarray]
+"""Sends a question about the draw's teacher to the trusted side and waits for its answer."""
 
 
 @dataclass(frozen=True)
@@ -31,26 +34,47 @@ class Item:
     group: int
 
 
-def _objects(values: Sequence[Any]) -> np.ndarray:
-    array = np.empty(len(values), object)
-    array[:] = list(values)
-    return array
+@dataclass(frozen=True)
+class Students:
+    """How a task's students are made. `models`: size -> folder, only of those that are handed out."""
+
+    kind: str = "probe"
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    answers: Sequence[str] | None = None
+    zero_shot: str | None = None
+    contrast: str | None = None
+    max_tokens: int = 1024
+    models: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, task: Any, kind: str, models: Mapping[str, str]) -> Students:
+        """Those of an `eval.task.Task`."""
+        settings, prompts = task.finetune.model_dump(), task.prompts
+        if prompts is None:
+            return cls(kind, settings, max_tokens=task.max_tokens, models=models)
+        return cls(kind, settings, prompts.answers, prompts.zero_shot, prompts.contrast, task.max_tokens, models)
+
+    def written(self, fields: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
+        """The items under the contrast prompts: name -> strings."""
+        if self.contrast is None or self.answers is None:
+            return {}
+        return {name: [self.contrast.format(**row, answer=answer) for row in fields] for name, answer in zip(CONTRAST, self.answers)}
 
 
 def _items(fields: Sequence[Mapping[str, Any]], groups: np.ndarray | None) -> np.ndarray:
     groups = np.full(len(fields), -1) if groups is None else groups
-    return _objects([Item(dict(f), int(g)) for f, g in zip(fields, groups, strict=True)])
+    return objects([Item(dict(f), int(g)) for f, g in zip(fields, groups, strict=True)])
 
 
 class Batch:
     """Test items of which a method is asked: `texts` (m,), `items` (m,), and `groups` (m,) or None where the method
-    did not say NEEDS_GROUPS. Hand it to a student's `predict_proba` or `embed`."""
+    did not say NEEDS_GROUPS. Hand it to a student's `predict_proba`, `embed` or `zero_shot`."""
 
     def __init__(self, texts: Sequence[str], fields: Sequence[Mapping[str, Any]], groups: np.ndarray | None,
-                 features: Mapping[str, np.ndarray]) -> None:
-        self.texts, self.groups = _objects(texts), groups
+                 features: Blocks, prompted: Mapping[str, Blocks] | None = None) -> None:
+        self.texts, self.groups = objects(texts), groups
         self.items = _items(fields, groups)
-        self.features = dict(features)
+        self.features, self.prompted = dict(features), dict(prompted or {})
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -67,128 +91,173 @@ class Budget:
         return max(0.0, self.seconds - (time.monotonic() - self._started))
 
 
-class Pool:
-    """The texts of one draw with their features, and what is computed from them once and shared by its students."""
+class Teacher:
+    """The weak teacher of this draw, which answers from the other side of the wall and is metered there."""
 
-    def __init__(self, texts: Sequence[str], groups: np.ndarray, features: Mapping[str, np.ndarray],
-                 default_view: str) -> None:
-        self.texts, self.groups, self.features, self.default_view = texts, groups, dict(features), default_view
-        self._row = {str(text): i for i, text in enumerate(texts)}
-        self._cache: dict[tuple, Any] = {}
+    def __init__(self, ask: Ask | None) -> None:
+        self._ask = ask
 
-    def views(self, view: str | Sequence[str] | None) -> Views:
-        names = (self.default_view,) if view is None else (view,) if isinstance(view, str) else tuple(view)
-        for name in names:
-            if name not in self.features:
-                raise ValueError(f"no feature view {name!r}: this task has {', '.join(self.features)}")
-        if not names:
-            raise ValueError("view is an empty list: name at least one feature view")
-        return names
+    def label(self, source: Sequence[Item] | Sequence[str]) -> np.ndarray:
+        """Its soft labels (m, 2) of items, or of texts where the task's items are one text. ValueError where that was asked
+        too often, or where nobody is there to answer (open kit)."""
+        fields = [dict(one.fields) if isinstance(one, Item) else {"text": str(one)} for one in source]
+        return self._asked({"ask": "label", "fields": fields})
 
-    def rows(self, texts: Sequence[str]) -> np.ndarray:
-        """Positions (m,) of these texts in the pool; ValueError for a text that is not in it."""
-        if isinstance(texts, str):
-            raise ValueError("texts is one string: pass an array of texts of the pool")
-        try:
-            return np.fromiter((self._row[text] for text in texts), np.int64, len(texts))
-        except (KeyError, TypeError):
-            raise ValueError("a text is not in the pool: a probe student has features for w2s.texts and for batches "
-                             "only") from None
+    def refit(self, prefix: str) -> np.ndarray:
+        """Soft labels (n, 2) of the pool by a teacher that was trained anew, on the same labelled items, with `prefix` before
+        every text that it reads. At most three times a draw."""
+        return self._asked({"ask": "refit", "prefix": str(prefix)})
 
-    def raw(self, source: Any, views: Views) -> np.ndarray:
-        """Hidden states (m, d) float32 of a batch or of pool texts, views side by side."""
-        blocks = getattr(source, "features", None)
-        if blocks is None:
-            rows = self.rows(source)
-            return np.concatenate([np.asarray(self.features[v][rows], np.float32) for v in views], axis=1)
-        return np.concatenate([np.asarray(blocks[v], np.float32) for v in views], axis=1)
+    def _asked(self, question: dict[str, Any]) -> np.ndarray:
+        if self._ask is None:
+            raise ValueError("the teacher cannot be asked here: only while a submission is being fitted")
+        return self._ask(question)
 
-    def inputs(self, source: Any, views: Views, components: int | None) -> np.ndarray:
-        """What a head sees (m, d or components), float32: standardised on the pool, maybe projected on its axes."""
-        if hasattr(source, "features"):
-            x = self._standardise(self.raw(source, views), views)
-            return x if components is None else x @ self._axes(views)[:, :components]
-        x = self._once(("inputs", views, components), lambda: self._pool_inputs(views, components))
-        return x[self.rows(source)]
-
-    def width(self, views: Views) -> int:
-        return sum(self.features[v].shape[1] for v in views)
-
-    def _once(self, key: tuple, make: Callable[[], Any]) -> Any:
-        if key not in self._cache:
-            self._cache[key] = make()
-        return self._cache[key]
-
-    def _pool_inputs(self, views: Views, components: int | None) -> np.ndarray:
-        if components is not None:
-            return self._pool_inputs(views, None) @ self._axes(views)[:, :components]
-        return self._once(("inputs", views, None), lambda: self._standardise(self.raw(self.texts, views), views))
-
-    def _standardise(self, x: np.ndarray, views: Views) -> np.ndarray:
-        mean, deviation = self._once(("moments", views), lambda: self._moments(views))
-        return (x - mean) / deviation * np.float32(SCALE / np.sqrt(x.shape[1]))
-
-    def _moments(self, views: Views) -> tuple[np.ndarray, np.ndarray]:
-        x = self.raw(self.texts, views)
-        return x.mean(0), x.std(0) + np.float32(1e-6)
-
-    def _axes(self, views: Views) -> np.ndarray:
-        """Principal axes of the pool, one a column, the longest first."""
-        def axes() -> np.ndarray:
-            x = self._pool_inputs(views, None)
-            return np.ascontiguousarray(np.linalg.eigh(x.T @ x)[1][:, ::-1], np.float32)
-        return self._once(("axes", views), axes)
 
 class W2S:
     """One draw, shuffled and anonymous.
 
     `texts` (n,) rendered strings; `items` (n,) with `.fields` and `.group`; `groups` (n,) ints; `teachers` (T, n, 2)
-    soft labels, column 1 the chance of the positive class; `weak` (n, 2) is teachers[0]; `views` the names of the
-    feature views, the task's own first; `rng` a numpy generator; `budget`; `log(name, value)`; `student(...)`.
+    soft labels, column 1 the chance of the positive class; `weak` (n, 2) is teachers[0]; `teacher` answers questions; `views`
+    the names of the feature views, the task's own first; `answers` how the strong model writes the two classes (None where
+    the task has no prompts); `losses` the ready ones; `rng` a numpy generator; `budget`; `log(name, value)`; `student(...)`.
     """
 
-    def __init__(self, texts: Sequence[str], fields: Sequence[Mapping[str, Any]], groups: np.ndarray, weak: np.ndarray,
-                 teachers: np.ndarray, features: Mapping[str, np.ndarray], default_view: str, seed: int,
-                 seconds: float, template: str = "{text}") -> None:
-        self.texts, self.groups = _objects(texts), np.asarray(groups, np.int64)
+    def __init__(self, texts: Sequence[str], fields: Sequence[Mapping[str, Any]], groups: np.ndarray, teachers: np.ndarray,
+                 features: Blocks, default_view: str, seed: int, seconds: float, template: str = "{text}",
+                 students: Students | None = None, prompted: Mapping[str, Blocks] | None = None, ask: Ask | None = None,
+                 languages: Mapping[str, Any] | None = None) -> None:
+        self.texts, self.groups = objects(texts), np.asarray(groups, np.int64)
         self.items = _items(fields, self.groups)
-        self.weak, self.teachers = np.asarray(weak, np.float32), np.asarray(teachers, np.float32)
+        self.teachers = np.asarray(teachers, np.float32)
+        self.weak, self.teacher = self.teachers[0], Teacher(ask)
         self.views = [default_view] + [view for view in features if view != default_view]
         self.budget = Budget(seconds)
         self.logged: dict[str, float] = {}
         self.rng = np.random.default_rng([seed, 0])
-        self._template, self._seed, self._students = template, seed, 0
+        self._template, self._seed, self._made = template, seed, 0
+        self._students = students or Students()
+        self.answers = None if self._students.answers is None else tuple(self._students.answers)
+        self._languages = dict(languages or {})
         self._pool = Pool(self.texts, self.groups, features, default_view)
+        self._prompted = dict(prompted or {})
+        for name, strings in self._students.written(fields).items():
+            if name in self._prompted:
+                self._pool.remember(strings, self._prompted[name])
 
     def student(self, size: str = "strong", init: Mapping[str, Any] | None = None, **options: Any) -> Student:
-        """A fresh student; `options` and `init` as `Student` says. Each has its own seed, derived from the draw's."""
+        """A fresh student; `options` and `init` as `Student` or, on a task that fine-tunes, `FineTuned` says. Each has its own
+        seed, derived from the draw's. `size`: "strong", or "weak" where the weak model is a language model too."""
+        self._made += 1
+        seed = int(np.random.SeedSequence([self._seed, self._made]).generate_state(1)[0])
+        chosen = {"seed": seed, **options}
+        if self._students.kind == "finetune":
+            from eval.finetune import FineTuned
+            return FineTuned(self.language(size), self.texts, self.groups, self._students.settings, self.answers, init=init,
+                             on_fit=self._count_fit, **chosen)
         if size != "strong":
             raise ValueError(f"size={size!r}: this task has one student, 'strong'")
-        self._students += 1
-        seed = int(np.random.SeedSequence([self._seed, self._students]).generate_state(1)[0])
-        return Student(self._pool, **{"seed": seed, **options}, init=init, on_fit=self._count_fit)
+        return Student(self._pool, **chosen, init=init, on_fit=self._count_fit, asked=self)
 
     def render(self, items: Sequence[Item], template: str | None = None, answer: str | None = None) -> np.ndarray:
-        """The items as strings (m,), by a `str.format` template over their fields and, where given, `answer`."""
-        template = self._template if template is None else template
-        return _objects([template.format(**item.fields, **({} if answer is None else {"answer": answer}))
+        """The items as strings (m,), by a `str.format` template over their fields and, where given, `answer`. With an answer
+        and no template the task's contrast prompt is used."""
+        if template is None:
+            template = self._template if answer is None else self._students.contrast
+        if template is None:
+            raise ValueError("this task has no contrast prompt: pass a template with {answer} in it")
+        return objects([template.format(**item.fields, **({} if answer is None else {"answer": answer}))
                          for item in items])
 
     def log(self, name: str, value: float) -> None:
         """Note a number about the fit; the last value under a name is shown beside the verdict."""
         self.logged[str(name)] = float(value)
 
+    @property
+    def losses(self) -> Any:
+        """The module eval/losses.py: `w2s.losses.gce(q=0.7)` is a loss for `fit(loss=...)`."""
+        import eval.losses
+        return eval.losses
+
+    def meet(self, batch: Batch) -> None:
+        """Called by the runner before a batch is answered: its texts, written under the prompts too, have known features."""
+        fields = [item.fields for item in batch.items]
+        written = self._students.written(fields)
+        self._pool.meet([(batch.texts, batch.features)] + [(written[name], batch.prompted[name]) for name in written
+                                                            if name in batch.prompted])
+
+    @property
+    def has_language(self) -> bool:
+        return "strong" in self._students.models
+
+    def language(self, size: str = "strong") -> Any:
+        """The language model of this size, loaded when it is first needed. ValueError where it was not handed out."""
+        if size not in self._languages:
+            if size not in self._students.models:
+                known = ", ".join(self._students.models)
+                raise ValueError(f"size={size!r}: there is {known}" if known else
+                                 "the strong model itself is not handed to this file: a file that plainly names zero_shot, generate, "
+                                 "answers, model or tokenizer gets it, on the elicitation track")
+            from eval.language import LanguageModel
+            self._languages[size] = LanguageModel(Path(self._students.models[size]), max_tokens=self._students.max_tokens)
+        return self._languages[size]
+
+    def zero_shot(self, source: Any) -> np.ndarray:
+        """What the untrained strong model answers (m, 2): chances of class 0 and 1, of a batch, of pool texts, or of prompts of
+        one's own. ValueError where the task has no prompts."""
+        if self.answers is None:
+            raise ValueError("this task has no prompts: the strong model cannot be asked")
+        logits = self._known_answers(source)
+        if logits is None:
+            logits = self.language().answer_logits(self._asked_texts(source), self.answers)
+        odds = 1 / (1 + np.exp(-(np.asarray(logits[:, 1], np.float32) - np.asarray(logits[:, 0], np.float32)).clip(-30, 30)))
+        return np.stack([1 - odds, odds], axis=1)
+
+    def _known_answers(self, source: Any) -> np.ndarray | None:
+        if hasattr(source, "prompted"):
+            return source.prompted[ZERO_SHOT]["answers"] if ZERO_SHOT in source.prompted else None
+        if ZERO_SHOT not in self._prompted:
+            return None
+        try:
+            return self._prompted[ZERO_SHOT]["answers"][self._pool.rows(source)]
+        except ValueError:
+            return None
+
+    def _asked_texts(self, source: Any) -> list[str]:
+        """The strings to ask about: items of the task under its zero-shot prompt, other strings as they are."""
+        if hasattr(source, "items") and hasattr(source, "texts"):
+            return [self._students.zero_shot.format(**item.fields) for item in source.items]
+        try:
+            return [self._students.zero_shot.format(**self.items[row].fields) for row in self._pool.rows(source)]
+        except ValueError:
+            return [str(text) for text in source]
+
     def _count_fit(self) -> None:
         self.budget.fits += 1
 
 
 def open_kit(folder: str | Path, seed: int = 0) -> W2S:
-    """The draw of a task's open kit: texts, groups, weak labels and features, as in any other draw."""
+    """The draw of a task's open kit: texts, groups, weak labels and features, as in any other draw. Where the kit is that of
+    a practice task, `labels.npy` and `test/` beside it hold true labels."""
     folder = Path(folder)
     about = json.loads((folder / "kit.json").read_text(encoding="utf-8"))
-    rows = [json.loads(line) for line in (folder / "items.jsonl").read_text(encoding="utf-8").splitlines()]
+    rows = read_items(folder)
     teachers = np.load(folder / "teachers.npy")
-    return W2S([row["text"] for row in rows], [row["fields"] for row in rows], np.load(folder / "groups.npy"),
-               teachers[0], teachers, {view: np.load(folder / file, mmap_mode="r")
-                                       for view, file in about["features"].items()},
-               about["default_view"], seed, about["fit_seconds"], about["template"])
+    features = {view: np.load(folder / file, mmap_mode="r") for view, file in about["features"].items()}
+    if "AAR_MODELS" in os.environ:  # in a job the strong model is there too
+        about["students"]["models"] = {"strong": f"{os.environ['AAR_MODELS']}/strong"}
+    return W2S([row["text"] for row in rows], [row["fields"] for row in rows], np.load(folder / "groups.npy"), teachers, features,
+               about["default_view"], seed, about["fit_seconds"], about["template"], Students(**about["students"]))
+
+
+def practice_test(folder: str | Path) -> tuple[Batch, np.ndarray]:
+    """The test items of a practice kit as one batch, and their true labels (m,)."""
+    folder = Path(folder)
+    about, test = json.loads((folder / "kit.json").read_text(encoding="utf-8")), folder / "test"
+    rows = read_items(test)
+    features = {view: np.load(test / file, mmap_mode="r") for view, file in about["features"].items()}
+    return Batch([row["text"] for row in rows], [row["fields"] for row in rows], None, features), np.load(test / "labels.npy")
+
+
+def read_items(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / "items.jsonl").read_text(encoding="utf-8").splitlines()]

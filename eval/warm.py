@@ -9,17 +9,16 @@ import queue
 import socket
 import sys
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 
 import eval.runner
-import eval.student
-import eval.w2s
-import eval.wire
+from eval.library import FOLDER, library_files
+from eval.models import model_mounts
 from eval.wire import Channel, WireError
 from sandbox.box import Box, Handle, Limits, Mount, start
 from state.errors import UserError
 
-LIBRARY = "/aar/lib/eval"
 START = "import sys; sys.path.insert(0, sys.argv[1]); from eval.runner import main; main(int(sys.argv[2]))"
 START_SECONDS = 60.0
 
@@ -28,19 +27,26 @@ class SandboxFailed(Exception):
     """A method sandbox could not be started: the machine's fault, not the method's."""
 
 
-def method_box(limits: Limits, isolation: str, gpu: int | None = None) -> Box:
-    """The walls around a submitted method: our runner's files read-only, and nothing else of the project."""
-    folder = Path(eval.runner.__file__).parent
-    files = [folder / "__init__.py"] + [Path(m.__file__) for m in (eval.runner, eval.student, eval.w2s, eval.wire)]
+def method_box(limits: Limits, isolation: str, gpu: int | None = None, models: Mapping[str, Path] | None = None) -> Box:
+    """The walls around a submitted method: our runner's files and the `models` (size -> folder) that it is handed, read-only,
+    and nothing else of the project or of the machine's models."""
+    mounts = [Mount(file, f"{FOLDER}/{file.name}") for file in library_files()]
+    for size, model in (models or {}).items():
+        mounts += [Mount(file, f"{models_folder(isolation, size, model)}/{name}") for file, name in model_mounts(model)]
     return Box(
         kind="method",
-        mounts=tuple(Mount(file, f"{LIBRARY}/{file.name}") for file in files),
+        mounts=tuple(mounts),
         env={},
         chdir="/tmp",
         limits=limits,
         gpu=gpu,
         isolation=isolation,
     )
+
+
+def models_folder(isolation: str, size: str, model: Path) -> str:
+    """Where a model lies for the code inside."""
+    return str(model) if isolation == "none" else f"/aar/models/{size}"
 
 
 class WarmSandbox:

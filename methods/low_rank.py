@@ -1,7 +1,7 @@
 """A student that sees only the first principal components of the hidden states, trained on the confident items.
 
 With few directions to choose from it cannot fit the teacher's mistakes, only tilt towards the concept that the teacher
-agrees with most: a bias for simplicity by construction.
+agrees with most: a bias for simplicity by construction. Needs `components`, so probes only.
 """
 import numpy as np
 

@@ -3,7 +3,8 @@
 What a strong model knows about a concept lies in the directions along which its hidden states vary most; the teacher's
 mistakes do not. So a student that sees only those directions learns from the confident items, relabels the whole pool, and
 learns again from its own labels. Every item is relabelled by students that were trained without it (cross-fitting), or its
-wrong label would confirm itself. The last student sees all hidden states and learns from the labels so found.
+wrong label would confirm itself. The last student sees all hidden states and learns from the labels so found. Needs
+`components`, so probes only.
 """
 import numpy as np
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from sandbox import launch, seccomp
 from sandbox.capture import Capture
 from sandbox.find import remedy
+from sandbox.gpu import Device
 from sandbox.handle import Handle, Limits, Result
 from state.errors import UserError
 
@@ -39,14 +40,14 @@ class Mount:
 @dataclass(frozen=True)
 class Box:
     """A sandbox before it starts. `kind`: "shell", "job" or "method". `idle`: runs only when nothing else
-    wants the processor. `gpu`: N of the one /dev/nvidiaN to show. `isolation` "none": limits without walls."""
+    wants the processor. `gpu`: the number of the one GPU to show. `isolation` "none": limits without walls."""
     kind: str
     mounts: tuple[Mount, ...] = ()
     env: dict[str, str] = field(default_factory=dict)
     chdir: str = "/tmp"
     limits: Limits = Limits()
     idle: bool = False
-    gpu: int | None = None
+    gpu: int | Device | None = None
     isolation: str = "bubblewrap"
 
     def inside(self, source: str | Path) -> str:

@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sandbox import gpu
 from state.errors import UserError
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ PROC_HIDDEN = ("kcore", "keys", "kmsg", "kpagecount", "kpageflags", "kpagecgroup
                "sched_debug", "sysrq-trigger", "slabinfo", "vmallocinfo", "mtrr", "dynamic_debug/control")
 PROC_EMPTY = ("acpi", "asound", "scsi")
 PROC_READ_ONLY = ("bus", "fs", "irq")
-GPU_DEVICES = ("nvidiactl", "nvidia-uvm", "nvidia-uvm-tools", "nvidia-modeset")
+SYSTEM = ("bin", "sbin", "lib", "lib32", "lib64")
 PATH = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
 
 # Runs as pid 1 of the sandbox: says over a socket that the walls stand, waits for the word (end of file
@@ -44,7 +45,7 @@ def inner_environment(box: Box) -> dict[str, str]:
     """All the environment that exists inside; the box's own entries win."""
     return {"PATH": f"{os.path.dirname(sys.executable)}:{PATH}", "HOME": "/tmp", "LANG": "C.UTF-8",
             "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1",
-            "HF_HUB_OFFLINE": "1", "PYTHONDONTWRITEBYTECODE": "1", **box.env}
+            "HF_HUB_OFFLINE": "1", "PYTHONDONTWRITEBYTECODE": "1", **gpu.environment(box.gpu), **box.env}
 
 
 def python_folders() -> list[str]:
@@ -89,7 +90,7 @@ def flags(box: Box) -> list[str]:
     shm_mib = max(16, min(SHM_MIB, box.limits.memory_mib // 4))
     out = ["--unshare-all", "--unshare-user", "--disable-userns", "--die-with-parent", "--new-session", "--as-pid-1",
            "--cap-drop", "ALL", "--clearenv", "--hostname", f"aar-{box.kind}", "--ro-bind", "/usr", "/usr"]
-    for name in ("bin", "sbin", "lib", "lib32", "lib64"):
+    for name in SYSTEM:
         place = f"/{name}"
         if os.path.islink(place):
             out += ["--symlink", os.readlink(place), place]
@@ -102,8 +103,7 @@ def flags(box: Box) -> list[str]:
         out += _root_proc()
     out += ["--dev", "/dev"]
     if box.gpu is not None:
-        for device in (*GPU_DEVICES, f"nvidia{box.gpu}"):
-            out += ["--dev-bind-try", f"/dev/{device}", f"/dev/{device}"]
+        out += gpu.node_flags(gpu.find(box.gpu))
     out += ["--size", str(shm_mib << 20), "--tmpfs", "/dev/shm", "--remount-ro", "/dev",
             "--size", str(tmp_mib << 20), "--tmpfs", "/tmp", "--symlink", "/tmp", "/var/tmp"]
     for folder in python_folders():  # after /tmp: the project may live there
@@ -111,6 +111,8 @@ def flags(box: Box) -> list[str]:
         out += ["--ro-bind", folder, folder]
     for link, says in python_links():
         out += ["--symlink", says, link]
+    if box.gpu is not None:
+        out += gpu.other_flags(("/usr", *(f"/{name}" for name in SYSTEM), *python_folders()))
     for mount in box.mounts:
         out += ["--bind" if mount.writable else "--ro-bind", os.fspath(mount.source), mount.target]
     for name, value in inner_environment(box).items():

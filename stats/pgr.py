@@ -91,7 +91,7 @@ def estimate_pgr(student: np.ndarray, weak: np.ndarray, ceiling: np.ndarray, boo
     if not gap_is_established(weak, ceiling, bootstrap):
         return Estimate(None, None, None)
     s, w, c = (bootstrap.accuracies(x) for x in (student, weak, ceiling))
-    return Estimate(pgr(student.mean(), weak.mean(), ceiling.mean()), *_interval((s - w) / (c - w)))
+    return Estimate(pgr(float(student.mean()), float(weak.mean()), float(ceiling.mean())), *_interval((s - w) / (c - w)))
 
 
 def estimate_difference(

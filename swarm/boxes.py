@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from pathlib import Path
 
+from eval.client import FOLDER, library_files
 from sandbox.box import Box, Limits, Mount
 from state.files import write_atomic
 from state.paths import RunPaths, aar_home
@@ -40,9 +42,11 @@ def agent_box(paths: RunPaths, agent: str, task: str, isolation: str, kind: str 
         Mount(paths.door(agent), "/aar/door.sock"),
         Mount(paths.root / "bin", "/aar/bin"),
         Mount(Path(__file__).parent / "door.py", "/aar/lib/door.py"),
+        *(Mount(file, f"{FOLDER}/{file.name}") for file in library_files()),
     ]
     if kind == "job":
-        mounts.append(Mount(aar_home() / "models", "/aar/models"))
+        models = json.loads((aar_home() / "tasks" / task / "open" / "models.json").read_text(encoding="utf-8"))
+        mounts += [Mount(file, f"/aar/models/{size}/{name}") for size, files in models.items() for file, name in files]
     if isolation == "none":
         mounts = [mount for mount in mounts if Path(mount.source).name != "gitfile"]
     bare = Box(kind=kind, mounts=tuple(mounts), isolation=isolation)
@@ -53,6 +57,8 @@ def agent_box(paths: RunPaths, agent: str, task: str, isolation: str, kind: str 
         "AAR_TASK": bare.inside(aar_home() / "tasks" / task / "open"),
         "AAR_LIB": bare.inside(Path(__file__).parent / "door.py").removesuffix("/door.py"),
         "AAR_AGENT": agent,
+        "PYTHONPATH": str(Path(bare.inside(library_files()[0])).parent.parent),  # for `from eval.w2s import open_kit`
+        **({"AAR_MODELS": "/aar/models"} if kind == "job" and isolation != "none" else {}),
         # The worktree belongs to the operator's user, who may be another one inside.
         "GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "safe.directory", "GIT_CONFIG_VALUE_0": "*",
         "GIT_OPTIONAL_LOCKS": "0",

@@ -74,8 +74,10 @@ def stop_run(paths: RunPaths) -> str:
     raise UserError(f"run {paths.name} (process {pid}) did not stop within {STOP_SECONDS:.0f} s: `kill -9 {pid}` loses nothing")
 
 
-def detach(paths: RunPaths, project: Path, arguments: list[str]) -> None:
-    """Go on with a run in a process that outlives this one and its terminal; its output goes to operator.log."""
+def go_on_in_background(paths: RunPaths, project: Path, seconds: float | None, no_verify: bool) -> str:
+    """Go on with a run in a process that outlives this one and its terminal; its output goes to operator.log. What to tell."""
+    arguments = [] if seconds is None else ["--minutes", str(seconds / 60)]
+    arguments += ["--no-verify"] if no_verify else []
     with open(paths.log, "ab") as log:
         subprocess.Popen(
             [sys.executable, str(project / "aar.py"), "resume", paths.name, *arguments],
@@ -86,6 +88,8 @@ def detach(paths: RunPaths, project: Path, arguments: list[str]) -> None:
         if time.monotonic() > deadline:
             raise UserError(f"run {paths.name} did not start in the background: see {paths.log}")
         time.sleep(0.1)
+    lines = [f"run {paths.name} goes on in the background; its output is in {paths.log}"]
+    return "\n".join([*lines, f"    python aar.py status {paths.name}", f"    python aar.py stop {paths.name}"])
 
 
 def clean_plan(paths: RunPaths, force: bool, project: Path) -> dict:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from git import Repo
 
-from eval.client import check_torch, make_slots
+from eval.client import check_submittable, check_torch, make_slots
 from state.errors import UserError
 from state.files import utc_now, write_atomic
 from state.paths import NAME, RunPaths, aar_home, runs_folder
@@ -42,10 +42,8 @@ class Options:
 
 
 def task_views(task: str) -> list[str]:
-    """The feature views of a prepared task. UserError where it is unknown or not prepared."""
-    known = sorted(path.stem for path in (PROJECT / "eval" / "tasks").glob("*.toml"))
-    if task not in known:
-        raise UserError(f"no task {task!r}: the tasks are {', '.join(known)}")
+    """The feature views of a prepared task. UserError where it is unknown, only for transfer, or not prepared."""
+    check_submittable(task)
     kit = aar_home() / "tasks" / task / "open" / "kit" / "kit.json"
     if not kit.exists():
         raise UserError(f"task {task} is not prepared on this machine: `python aar.py prepare {task}` (once)")
@@ -104,7 +102,7 @@ def create_run(options: Options) -> RunPaths:
     if paths.root.exists():
         raise UserError(f"run {name} exists already: `python aar.py resume {name}`, or choose another --run name")
     slots = make_slots(options.gpus)
-    check_torch(slots)
+    check_torch(slots, options.isolation)
     try:
         _build(paths, options, user, views, dirty, len(slots))
     except BaseException:

@@ -49,16 +49,19 @@ def verification_text(sealed: list[dict], ledger: Ledger) -> str:
         "",
         "Re-run from the commit, on draws and test items that no submission has met. PGR and lift over tuned naive with 95 %",
         f"intervals. The public figures are those of the best among {len(ledger.verdicts)} submissions and therefore look better",
-        "than they are; the sealed ones were not chosen. `openings` counts those of this task's sealed part on this machine.",
+        "than they are; the sealed ones were not chosen. `own ceiling` is the accuracy of the same recipe trained on true labels,",
+        "`own ceiling PGR` the sealed PGR against it. `openings` counts those of this task's sealed part on this machine.",
         "",
-        "| submission | commit | agent | method | public PGR | sealed PGR | public lift | sealed lift | draws | openings | isolation | time |",
-        "|---|---|---|---|---|---|---|---|---|---|---|---|",
+        "| submission | commit | agent | method | public PGR | sealed PGR | own ceiling | own ceiling PGR | public lift | sealed lift "
+        "| draws | openings | isolation | time |",
+        "|---|---|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for verdict in sealed:
         public = ledger.verdicts.get(verdict["submission"], {})
         lines.append(
             f"| {verdict['submission']} | {verdict['commit'][:12]} | {verdict['agent']} | {verdict['method']} "
-            f"| {_figure(public, 'pgr')} | {_figure(verdict, 'pgr')} | {_figure(public, 'lift')} | {_figure(verdict, 'lift')} "
+            f"| {_figure(public, 'pgr')} | {_figure(verdict, 'pgr')} | {_accuracy(verdict, 'recipe_ceiling_accuracy')} "
+            f"| {_figure(verdict, 'recipe_pgr')} | {_figure(public, 'lift')} | {_figure(verdict, 'lift')} "
             f"| {verdict['draws']} | {verdict['openings']} | {verdict['isolation']} | {verdict['time']} |"
         )
     return "\n".join(lines) + "\n"
@@ -68,3 +71,7 @@ def _figure(verdict: dict, name: str) -> str:
     if verdict.get(name) is None:
         return verdict.get("status", "n/a") if verdict.get("status") != "scored" else "n/a"
     return f"{verdict[name]:.2f} [{verdict[name + '_low']:.2f}, {verdict[name + '_high']:.2f}]"
+
+
+def _accuracy(verdict: dict, name: str) -> str:
+    return "n/a" if verdict.get(name) is None else f"{verdict[name]:.3f}"

@@ -23,7 +23,7 @@ def refused(result: tuple[int, str], *words: str) -> None:
     "arguments, words",
     [
         (("--agents", "0"), ["--agents 0"]),
-        (("--agents", "2", "--task", "nope"), ["no task 'nope'", "reviews"]),
+        (("--agents", "2", "--task", "nope"), ["unknown task 'nope'", "reviews"]),
         (("--agents", "2", "--task", "smoke", "--run", "Bad Name"), ["--run 'Bad Name'"]),
         (("--agents", "2", "--task", "smoke", "--researcher", "oracle"), ["oracle", "search"]),
         (("--agents", "2", "--task", "smoke", "--minutes", "1", "--hours", "1"), ["one of them"]),
@@ -43,6 +43,13 @@ def refused(result: tuple[int, str], *words: str) -> None:
         (("scores", "--limit", "0"), ["--limit"]),
         (("eval", "methods/none.py", "--task", "smoke"), ["no method file"]),
         (("eval", "methods/naive.py", "--task", "nope"), ["nope"]),
+        (("baselines", "nope"), ["nope", "reviews"]),
+        (("baselines", "smoke", "--draws", "9"), ["--draws 9", "3 search draws"]),
+        (("baselines", "smoke", "--methods", "naive,none"), ["'none'", "tuned_naive"]),
+        (("transfer", "methods/none.py"), ["no method file methods/none.py"]),
+        (("transfer", "nowhere"), ["nowhere"]),
+        (("transfer", "methods/naive.py", "--prepare"), ["--tasks"]),
+        (("prepare", "smoke", "--data", "."), ["--data", "smoke"]),
         (("prepare", "nope"), ["nope"]),
         (("--frobnicate",), ["frobnicate"]),
     ],
@@ -96,6 +103,8 @@ def test_an_unprepared_task_says_what_to_type(checkout, monkeypatch, tmp_path):
 def test_an_evaluator_that_cannot_work_ends_the_run_with_its_own_words(smoke, checkout, monkeypatch, tmp_path):
     home = tmp_path / "home"
     shutil.copytree(smoke.folder.root, home / "tasks" / "smoke")
+    for shared in ("models", "features"):
+        (home / shared).symlink_to(smoke.folder.root.parent.parent / shared)
     (home / "tasks" / "smoke" / "private" / "public" / "labels.npy").unlink()
     monkeypatch.setenv("AAR_HOME", str(home))
     code, printed = checkout.aar("--agents", "1", "--task", "smoke", "--run", "broken")
@@ -144,5 +153,5 @@ def test_without_walls_nothing_starts_and_what_is_allowed_is_stamped(smoke, chec
 
 def test_the_help_names_every_command():
     printed = subprocess.run([sys.executable, "aar.py", "--help"], cwd=ROOT, capture_output=True, text=True).stdout
-    for command in ("prepare", "eval", "doctor", "status", "scores", "say", "stop", "resume", "verify", "runs", "clean"):
+    for command in ("prepare", "eval", "baselines", "transfer", "doctor", "status", "scores", "say", "stop", "resume", "verify", "runs", "clean"):
         assert command in printed

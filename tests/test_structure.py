@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 import tomli
 
+from eval.library import MODULES
+
 ROOT = Path(__file__).parent.parent
 ROOMS = ("aar", "bench", "eval", "methods", "sandbox", "state", "stats", "swarm", "view")
 MAY_IMPORT = {
@@ -25,7 +27,7 @@ MAY_IMPORT = {
 }
 METHODS_MAY_IMPORT = {"__future__", "numpy", "scipy", "sklearn", "torch", "transformers"}
 LONGEST = 350
-IN_SANDBOX = {"eval", "eval.student", "eval.w2s", "eval.wire", "eval.runner"}
+IN_SANDBOX = {f"eval.{name}".removesuffix(".__init__") for name in MODULES}
 """The part of eval/ that is mounted into a method sandbox: it may import nothing else of the project."""
 
 

@@ -8,7 +8,8 @@ from view.format import NONE_STAMP, clean, columns, count
 def doctor_text(facts: dict) -> str:
     """The facts of DESIGN section 7 (`isolation`, `attempts`, `gpus`, `slots`) as plain text.
 
-    An attempt only proves something where its control succeeded: the same attempt, made outside of the walls.
+    An attempt only proves something where its control succeeded: the same attempt, made outside of the walls. A GPU is
+    {"number", "name", "cuda", "detail"}.
     """
     attempts = facts["attempts"]
     sandboxes = list(dict.fromkeys(attempt["sandbox"] for attempt in attempts))
@@ -33,9 +34,17 @@ def doctor_text(facts: dict) -> str:
         for attempt in attempts
         if attempt["blocked"] and not attempt["control"]
     ]
-    gpus = f"GPU {', '.join(map(str, facts['gpus']))}" if facts["gpus"] else "no GPU"
+    lines += [_gpu(gpu) for gpu in facts["gpus"]]
+    usable = sum(gpu["cuda"] for gpu in facts["gpus"])
+    gpus = f"{usable} of {count(len(facts['gpus']), 'GPU')} usable" if facts["gpus"] else "no GPU"
     lines.append(f"{count(facts['slots'], 'slot')} for heavy work, {gpus}")
     return "\n".join(lines)
+
+
+def _gpu(gpu: dict) -> str:
+    which = "GPUs" if gpu["number"] is None else f"GPU {gpu['number']} ({clean(gpu['name'], 60)})"
+    said = "CUDA starts in the method sandbox" if gpu["cuda"] else "NO CUDA in the method sandbox"
+    return f"{which}: {said}: {clean(gpu['detail'], 600)}"
 
 
 def _word(attempt: dict | None) -> str:

@@ -7,6 +7,7 @@ that turn the reading direction around, rich markup. None of it may reach the te
 from __future__ import annotations
 
 import datetime
+import os
 import re
 import shutil
 import sys
@@ -68,6 +69,11 @@ def lift_of(verdict: dict) -> str:
     return interval(verdict.get("lift"), verdict.get("lift_low"), verdict.get("lift_high"), signed=True)
 
 
+def recipe_pgr_of(verdict: dict) -> str:
+    """PGR against the ceiling that the method's own recipe reaches on true labels."""
+    return interval(verdict.get("recipe_pgr"), verdict.get("recipe_pgr_low"), verdict.get("recipe_pgr_high"))
+
+
 def duration(seconds: float | None) -> str:
     """7 -> "7s", 425 -> "7m05s", 7300 -> "2h01m", 200000 -> "2d07h"; None -> "-"."""
     if seconds is None:
@@ -120,3 +126,11 @@ def columns(
         padding = [" " * (width - cell_len(cell)) for cell, width in zip(row, widths, strict=True)]
         lines.append("  ".join(p + c if r else c + p for c, p, r in zip(row, padding, to_right, strict=True)).rstrip())
     return "\n".join(lines)
+
+
+def tell(text: str) -> None:
+    """Print, also where the terminal is gone by now: a run's end must not depend on who watches."""
+    try:
+        print(text, flush=True)
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

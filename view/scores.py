@@ -11,15 +11,22 @@ from pathlib import Path
 from state.ledger import Ledger
 from state.paths import RunPaths
 from stats.ranking import ranked
-from view.format import NONE_STAMP, clean, clean_lines, columns, count, figure, lift_of, pgr_of
+from stats.selection import luck
+from view.format import NONE_STAMP, clean, clean_lines, columns, count, figure, lift_of, pgr_of, recipe_pgr_of
 
 FAILURES = ("rejected", "crashed", "timeout")
 
 
 def leaderboard(ledger: Ledger) -> list[dict]:
-    """All verdicts of a run, best first; repeats of code that was scored before (`same_as`) are left out."""
+    """All verdicts of a run, best first; repeats of code that was scored before (`same_as`) are left out.
+
+    Each has `pgr_shrunken`: what is left of its PGR when the luck of the best of many is taken off; None where it is not known.
+    """
     verdicts = [verdict for verdict in ledger.verdicts.values() if not verdict.get("same_as")]
-    return [{key: value for key, value in verdict.items() if key != "kind"} for verdict in ranked(verdicts)]
+    found = luck(verdicts)
+    left = found.shrunken if found else {}
+    rows = [{key: value for key, value in verdict.items() if key != "kind"} for verdict in ranked(verdicts)]
+    return [{**row, "pgr_shrunken": left.get(row["submission"])} for row in rows]
 
 
 def on_track(verdicts: list[dict], track: str = "main") -> list[dict]:
@@ -38,6 +45,8 @@ def scores_text(verdicts: list[dict], limit: int = 20) -> str:
         title = "" if track == "main" else f"track {clean(track, 20)} (does not compete with main)\n"
         shown = f"\n... and {len(rows) - limit} more (`python aar.py scores --limit {len(rows)}` shows them)" if len(rows) > limit else ""
         parts.append(title + _ranking(rows[:limit]) + shown)
+        if track == "main" and (words := luck_words(verdicts)):
+            parts.append(words)
     failed = [verdict for verdict in verdicts if verdict.get("status") != "scored"]
     if failed:
         numbers = [(status, sum(verdict["status"] == status for verdict in failed)) for status in FAILURES]
@@ -47,19 +56,32 @@ def scores_text(verdicts: list[dict], limit: int = 20) -> str:
     return "\n\n".join(parts)
 
 
+def luck_words(verdicts: list[dict]) -> str | None:
+    """How much of the best figure may be chance, in words; None where too few compete to tell."""
+    found = luck(verdicts)
+    if found is None:
+        return None
+    return (
+        f"best of {found.count}: of as many equal methods the best would look {found.gain:+.2f} better than it is (own noise of each "
+        f"{found.noise:.3f}); `shrunk` is the PGR with that luck taken off"
+    )
+
+
 def _ranking(verdicts: list[dict]) -> str:
-    header = ["rank", "submission", "agent", "method", "family", "rung", "draws", "PGR", "lift", "seconds", "flags"]
+    header = ["rank", "submission", "agent", "method", "family", "rung", "draws", "PGR", "shrunk", "lift", "seconds", "flags"]
     rows = []
     for rank, verdict in enumerate(verdicts, 1):
         rows.append([
             rank, clean(verdict.get("submission", "-"), 12), clean(verdict.get("agent", "-"), 40), clean(verdict["method"].removeprefix("methods/"), 48),
-            clean(verdict.get("family") or "-", 20), verdict["rung"], verdict["draws"], pgr_of(verdict), lift_of(verdict),
+            clean(verdict.get("family") or "-", 20), verdict["rung"], verdict["draws"], pgr_of(verdict),
+            "" if verdict.get("pgr_shrunken") is None else figure(verdict["pgr_shrunken"]), lift_of(verdict),
             figure(verdict.get("method_seconds"), digits=1), clean("; ".join(verdict.get("flags") or ()), 60),
         ])  # fmt: skip
-    if not any(row[-1] for row in rows):
-        header, rows = header[:-1], [row[:-1] for row in rows]
-    spare = ["family", "draws", "seconds", "rung", "lift"]
-    return columns(header, rows, right=("rank", "draws", "seconds"), spare=spare)
+    empty = {name for at, name in enumerate(header) if name in ("shrunk", "flags") and not any(row[at] for row in rows)}
+    rows = [[cell for cell, name in zip(row, header, strict=True) if name not in empty] for row in rows]
+    header = [name for name in header if name not in empty]
+    spare = [name for name in ("family", "draws", "seconds", "rung", "shrunk", "lift") if name in header]
+    return columns(header, rows, right=("rank", "draws", "shrunk", "seconds"), spare=spare)
 
 
 def _stamp(verdicts: list[dict]) -> list[str]:
@@ -69,10 +91,14 @@ def _stamp(verdicts: list[dict]) -> list[str]:
 def failure_line(verdict: dict) -> str:
     """`s0007 agent-3 methods/x.py crashed: while fitting: ValueError: ...`, on one line."""
     who = " ".join(clean(verdict[key], 48) for key in ("submission", "agent", "method") if verdict.get(key))
-    # A traceback says at its end what went wrong, and at its beginning when.
-    lines = clean_lines(verdict.get("error") or "no reason given").strip().splitlines()
+    return f"{who} {clean(verdict['status'], 20)}: {failure_words(verdict)}"
+
+
+def failure_words(verdict: dict) -> str:
+    """Why something was not scored, on one line: a traceback says at its end what went wrong, and at its beginning when."""
+    lines = clean_lines(verdict.get("error") or "no reason given").strip().splitlines() or ["no reason given"]
     error = lines[0] if len(lines) == 1 else f"{clean(lines[0], 60)} ... {lines[-1].strip()}"
-    return f"{who} {clean(verdict['status'], 20)}: {clean(error, 200)}"
+    return clean(error, 200)
 
 
 def verdict_line(verdict: dict) -> str:
@@ -133,8 +159,8 @@ def _costs(verdict: dict) -> list[str]:
 
 def sealed_text(sealed: list[dict], public: dict[str, dict]) -> str:
     """Sealed figures beside the public ones of the same submissions, with how often the sealed part was opened."""
-    header = ["submission", "agent", "method", "public PGR", "sealed PGR", "public lift", "sealed lift", "draws"]
-    rows, failures = [], []
+    header = ["submission", "agent", "method", "public PGR", "sealed PGR", "own ceiling PGR", "public lift", "sealed lift", "draws"]
+    rows, failures, own = [], [], []
     for verdict in sealed:
         if verdict.get("status") != "scored":
             failures.append(f"on the sealed part: {failure_line(verdict)}")
@@ -143,9 +169,17 @@ def sealed_text(sealed: list[dict], public: dict[str, dict]) -> str:
         before = public.get(name, {})
         rows.append([
             clean(name, 12), clean(verdict["agent"], 40), clean(verdict["method"], 48), pgr_of(before), pgr_of(verdict),
-            lift_of(before), lift_of(verdict), verdict["draws"],
+            recipe_pgr_of(verdict), lift_of(before), lift_of(verdict), verdict["draws"],
         ])  # fmt: skip
-    parts = _stamp(sealed) + ([columns(header, rows, right=("draws",), spare=("draws", "method", "agent"))] if rows else [])
+        if verdict.get("recipe_ceiling_accuracy") is not None:
+            own.append(
+                f"{clean(name, 12)} trained on true labels by its own recipe: accuracy {_accuracy(verdict, 'recipe_ceiling_accuracy')} "
+                f"(the task's ceiling {_accuracy(verdict, 'ceiling_accuracy')}); `own ceiling PGR` is measured against that"
+            )
+    if not own:  # verdicts of an earlier version
+        at = header.index("own ceiling PGR")
+        header, rows = [*header[:at], *header[at + 1 :]], [[*row[:at], *row[at + 1 :]] for row in rows]
+    parts = _stamp(sealed) + ([columns(header, rows, right=("draws",), spare=("draws", "method", "agent"))] if rows else []) + own
     openings = max((verdict.get("openings") or 0 for verdict in sealed), default=0)
     if openings:
         parts.append(f"openings of this task's sealed part on this machine: {openings}")

@@ -29,7 +29,7 @@ def test_student_seeds_differ_only_where_they_can(smoke):
     draw, part = smoke.draw(0), smoke.parts["validation"]
     labels = draw.weak[:, 1] > 0.5
     def anchored(recipe):
-        return seeds_correct(lambda seed: handed(smoke.task, draw, seed), [1, 2, 3], labels, recipe, as_batch(part), part.labels)
+        return seeds_correct(lambda seed: handed(smoke, draw, seed, "probe"), [1, 2, 3], labels, recipe, as_batch(part), part.labels)
     convex, seeded = anchored(CONVEX), anchored(Recipe(0.0, epochs=1, hidden=8))
     assert convex.shape == seeded.shape == (3, len(part.labels))
     assert (convex == convex[0]).all() and not (seeded == seeded[0]).all()

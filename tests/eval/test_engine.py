@@ -2,6 +2,7 @@
 
 import os
 import re
+from dataclasses import replace
 
 import numpy as np
 import psutil
@@ -9,6 +10,7 @@ import pytest
 
 from eval.engine import Engine
 from eval.prepared import Prepared
+from eval.scan import scan
 from eval.score import Anchored, correctness
 from eval.seeds import derive
 from eval.slots import Slot
@@ -31,11 +33,12 @@ def engine(smoke):
     engine.close()
 
 
-def run(engine: Engine, source: str, draws=(0,), groups=False):
+def run(engine: Engine, source: str, draws=(0,), groups=False, **options):
     # Only what hangs meets the wall clock: how long the rest takes is the machine's business.
     seconds = 3.0 if "while True: pass" in source else 60.0
     engine.task = engine.task.model_copy(update={"fit_seconds": seconds})
-    return engine.run(source, "methods/x.py", list(draws), groups, Slot(0))
+    found = replace(scan(source.encode(), "methods/x.py"), needs_groups=groups)
+    return engine.run(source, "methods/x.py", list(draws), found, Slot(0), **options)
 
 
 FIT = f"{HEAD}def fit(w2s):\n    "

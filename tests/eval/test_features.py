@@ -1,4 +1,6 @@
+import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,18 +14,19 @@ from eval.features import ROOT, Encoder, compute_features, cut_chunks
 from eval.models import model_folder
 from state.errors import UserError
 
-TEXTS = ["a fine film", "dull", "it is neither long nor short, and nobody will remember it " * 3, "so so", "see it twice"]
+ITEMS = [{"text": text} for text in ("a fine film", "dull", "it is neither long nor short, and nobody will remember it " * 3, "so so",
+                                    "see it twice")]
 VIEWS = ("mean:6", "last:4")
 
 
 @pytest.fixture(scope="module")
-def encoder(smoke):
+def encoder():
     return Encoder(model_folder("minilm-l6"), VIEWS, "Review: {text}", 40)
 
 
-def compute(encoder, folder, texts=TEXTS, workers=1):
+def compute(encoder, folder, items=ITEMS, workers=1):
     seen = []
-    blocks = compute_features(encoder, texts, folder, lambda done, total: seen.append((done, total)), workers)
+    blocks = compute_features(encoder, items, folder, lambda done, total: seen.append((done, total)), workers)
     return blocks, seen
 
 
@@ -46,29 +49,96 @@ def test_features_are_those_of_the_model_reading_each_text_alone(encoder, tmp_pa
     blocks, seen = compute(encoder, tmp_path / "chunks")
     tokenizer = AutoTokenizer.from_pretrained(encoder.folder, local_files_only=True)
     model = AutoModel.from_pretrained(encoder.folder, local_files_only=True).eval()
-    for row, text in enumerate(TEXTS):
-        ids = tokenizer(f"Review: {text}")["input_ids"][:40]
+    for row, item in enumerate(ITEMS):
+        ids = tokenizer(f"Review: {item['text']}")["input_ids"][:40]
         with torch.inference_mode():
             states = model(torch.tensor([ids]), output_hidden_states=True).hidden_states
         assert np.allclose(blocks["last:4"][row], states[4][0, -1], atol=5e-3)
-        assert np.allclose(blocks["mean:6"][row], states[6][0, encoder.prefix():].mean(0), atol=5e-3)
-    assert seen[0][0] == 0 and seen[-1][0] == seen[-1][1] == sum(map(len, encoder.token_ids(TEXTS)))
+        assert np.allclose(blocks["mean:6"][row], states[6][0, 3:].mean(0), atol=5e-3)  # without [CLS] Review :
+    assert seen[0][0] == 0 and seen[-1][0] == seen[-1][1] == sum(len(tokens.ids) for tokens in encoder.tokens(ITEMS))
+
+
+def read_back(encoder, tokens):
+    """(before the last field, the last field, after it) as words."""
+    words = [encoder._tokenizer().decode(part, skip_special_tokens=False) for part in (
+        tokens.ids[: tokens.prefix], tokens.ids[tokens.prefix : len(tokens.ids) - tokens.suffix],
+        tokens.ids[len(tokens.ids) - tokens.suffix :])]
+    return tuple(word.strip() for word in words)
+
+
+@pytest.mark.parametrize("template, item, wanted", [
+    ("{text}", {"text": "so so"}, ("", "[CLS] so so [SEP]", "")),
+    ("Review: {text}", {"text": " so so"}, ("[CLS] review :", "so so [SEP]", "")),
+    ("{question}\n{choice}", {"question": "one or two?", "choice": "two {2}"}, ("[CLS] one or two?", "two { 2 } [SEP]", "")),
+    ("{{Q}} {question}\nA: {choice}.\nLabel:", {"question": "one?", "choice": "two"},
+     ("[CLS] { q } one? a :", "two", ". label : [SEP]")),
+    ("Q: {question}\nA: {choice}\nLabel:", {"question": "one?", "choice": ""}, ("[CLS] q : one? a : label : [SEP]", "", "")),
+])
+def test_means_are_over_the_last_field_of_the_template(encoder, template, item, wanted):
+    encoder = Encoder(encoder.folder, VIEWS, template, 40)
+    assert read_back(encoder, *encoder.tokens([item])) == wanted
+
+
+def test_a_long_item_keeps_the_question_at_its_end(encoder):
+    item = {"question": "one " * 30, "choice": "two " * 30}
+    tail = Encoder(encoder.folder, VIEWS, "Q: {question} A: {choice} Label:", 20)
+    assert read_back(tail, *tail.tokens([item])) == ("[CLS] q :" + " one" * 7, "two " * 6 + "two", "label : [SEP]")
+    short = Encoder(encoder.folder, VIEWS, "Q: {question} A: {choice} Label:", 4)
+    assert read_back(short, *short.tokens([item])) == ("[CLS] q", "", ": [SEP]")
+
+
+def test_the_text_of_a_template_that_ends_in_its_only_field_is_cut_at_its_end(encoder):
+    encoder = Encoder(encoder.folder, VIEWS, "Review: {text}", 6)
+    assert read_back(encoder, *encoder.tokens([{"text": "one two three four five"}])) == ("[CLS] review :", "one two three", "")
+
+
+def test_an_item_without_a_field_of_the_template_is_told_in_one_line(encoder):
+    with pytest.raises(UserError, match="template asks for {text}, items have question, choice"):
+        list(encoder.tokens([{"question": "", "choice": ""}]))
+
+
+@pytest.fixture(scope="module")
+def smollm2():
+    return model_folder("smollm2-135m")
+
+
+def test_answers_are_those_of_the_whole_model_reading_each_text_alone(smollm2, tmp_path):
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+    asking = Encoder(smollm2, ("mean:2",), "Review: {text}\nSentiment:", 60, answers=(" negative", " positive"))
+    items = [ITEMS[0], ITEMS[2]]
+    blocks, _ = compute(asking, tmp_path / "chunks", items)
+    tokenizer = AutoTokenizer.from_pretrained(smollm2, local_files_only=True)
+    model = AutoModelForCausalLM.from_pretrained(smollm2, dtype=torch.float32, local_files_only=True).eval()
+    answers = [tokenizer(answer)["input_ids"][0] for answer in asking.answers]
+    assert set(blocks) == {"mean:2", "answers"} and blocks["answers"].dtype == np.float32
+    for row, item in enumerate(items):
+        ids = tokenizer(asking.template.format_map(item))["input_ids"]
+        with torch.inference_mode():
+            read = model(torch.tensor([ids]), output_hidden_states=True)
+        text = slice(2, len(ids) - len(tokenizer("\nSentiment:")["input_ids"]))
+        assert np.allclose(blocks["answers"][row], read.logits[0, -1, answers], atol=1e-3)
+        assert np.allclose(blocks["mean:2"][row], read.hidden_states[2][0, text].mean(0), atol=5e-3)
+
+
+def test_answers_that_begin_alike_are_refused(smollm2):
+    with pytest.raises(UserError, match="do not tell them apart"):
+        Encoder(smollm2, (), "{text}", 60, answers=(" no", " no way")).answer_ids()
 
 
 def test_a_chunk_that_is_there_is_not_computed_again(encoder, tmp_path):
-    marked = np.full((2, len(TEXTS), 384), 7, np.float16)
-    (tmp_path / "chunks").mkdir()
-    np.save(tmp_path / "chunks" / "chunk-0000.npy", marked)
+    compute(encoder, tmp_path / "chunks")
+    chunk, = (tmp_path / "chunks").iterdir()
+    np.savez(chunk, **{view: np.full((len(ITEMS), 384), 7, np.float16) for view in VIEWS})
     blocks, seen = compute(encoder, tmp_path / "chunks")
-    assert (blocks["mean:6"] == 7).all() and seen == [(seen[0][1], seen[0][1])]
+    assert all((block == 7).all() for block in blocks.values()) and seen == [(seen[0][1], seen[0][1])]
 
 
 def test_a_worker_that_fails_is_told_in_one_line(encoder, tmp_path):
     broken = tmp_path / "model"
-    broken.mkdir()
-    for file in encoder.folder.iterdir():
-        if file.name != "model.safetensors":
-            (broken / file.name).symlink_to(file)
+    shutil.copytree(encoder.folder, broken)
+    config = json.loads((broken / "config.json").read_text())
+    (broken / "config.json").write_text(json.dumps({**config, "intermediate_size": 7}))  # not what the weights have
     with pytest.raises(UserError, match="computing hidden states with model failed: .*prepare again") as refusal:
         compute(Encoder(broken, VIEWS, "{text}", 40), tmp_path / "chunks")
     assert "\n" not in str(refusal.value)
@@ -79,8 +149,8 @@ import sys
 from pathlib import Path
 from eval.features import Encoder, compute_features
 encoder = Encoder(Path(sys.argv[1]), ("mean:6",), "{text}", 60)
-texts = [f"film number {i} " + "was good " * (i % 20) for i in range(20000)]
-compute_features(encoder, texts, Path(sys.argv[2]), lambda done, total: None, 1)
+items = [{"text": f"film number {i} " + "was good " * (i % 20)} for i in range(20000)]
+compute_features(encoder, items, Path(sys.argv[2]), lambda done, total: None, 1)
 """
 
 
@@ -89,7 +159,7 @@ def test_workers_end_when_the_preparation_is_killed(encoder, tmp_path):
     process = subprocess.Popen([sys.executable, "-c", SCRIPT, str(encoder.folder), str(chunks)],
                                env={**os.environ, "PYTHONPATH": str(ROOT)})
     deadline = time.monotonic() + 120
-    while not list(chunks.glob("chunk-*.npy")):
+    while not list(chunks.glob("chunk-*.npz")):
         assert process.poll() is None and time.monotonic() < deadline
         time.sleep(0.2)
     workers = psutil.Process(process.pid).children(recursive=True)
@@ -98,4 +168,4 @@ def test_workers_end_when_the_preparation_is_killed(encoder, tmp_path):
     process.wait()
     _, alive = psutil.wait_procs(workers, timeout=60)
     assert not alive
-    assert all(np.load(file).shape[0] == 1 for file in chunks.glob("chunk-*.npy")), "a torn chunk was left"
+    assert all(list(np.load(file)) == ["mean:6"] for file in chunks.glob("chunk-*.npz")), "a torn chunk was left"

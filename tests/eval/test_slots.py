@@ -8,8 +8,11 @@ import time
 
 import pytest
 
-from eval.slots import Slot, Slots, make_slots
+from eval.slots import Slot, Slots, check_torch, make_slots, wanted
+from sandbox.gpu import Device
 from state.errors import UserError
+
+GPUS = [Device(number, minor, f"GPU-{number}", "Made Up") for number, minor in ((0, 3), (1, 0))]
 
 
 def test_by_default_there_is_one_slot_for_each_pair_of_cores():
@@ -23,6 +26,25 @@ def test_a_device_that_is_not_there_is_one_clear_line():
         make_slots("99")
     with pytest.raises(UserError, match="list of device numbers"):
         make_slots("all")
+
+
+def test_each_gpu_is_one_slot_however_often_it_is_named():
+    assert wanted(None, GPUS) == GPUS
+    assert [device.number for device in wanted("1,0,1", GPUS)] == [1, 0]
+    with pytest.raises(UserError, match=r"no CUDA device 2 is visible here \(visible: 0, 1\)"):
+        wanted("0,2", GPUS)
+
+
+def test_a_gpu_in_parts_is_refused_unless_it_is_left_out():
+    split = Device(1, 1, "GPU-1", "Made Up", "it is split into parts (MIG)")
+    with pytest.raises(UserError, match=r"GPU 1 \(Made Up\) cannot be used: it is split into parts"):
+        wanted(None, [GPUS[0], split])
+    assert wanted("0", [GPUS[0], split]) == GPUS[:1]
+
+
+def test_slots_without_a_gpu_ask_nothing_of_torch():
+    check_torch([Slot(0), Slot(1)])
+    check_torch([])
 
 
 def test_never_more_holders_than_slots_and_everybody_gets_one(tmp_path):

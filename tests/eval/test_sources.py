@@ -1,9 +1,8 @@
 import hashlib
-from collections import Counter
 
 import pytest
 
-from eval.sources import PACKAGES, fetch, hash_value, movie_snippets, normalised
+from eval.sources import PACKAGES, fetch, hash_value, normalised
 from state.errors import UserError
 
 
@@ -37,16 +36,6 @@ def test_spellings_of_one_text_fall_into_the_same_part():
         return hash_value(hashlib.sha256(normalised(text).encode()).hexdigest(), 10_000)
     assert part("A fine, fine film!") == part("a FINE  fine film")
     assert part("A fine film") != part("A fine movie")
-
-
-def test_snippets_are_unique_rated_and_spread_evenly_over_the_hash(smoke):
-    snippets = movie_snippets()
-    assert len({normalised(item.text) for item in snippets}) == len(snippets) > 10_000
-    assert all(-4 <= item.rating <= 4 for item in snippets)
-    tenths = Counter(hash_value(item.digest, 10) for item in snippets)
-    assert all(abs(count - len(snippets) / 10) < 200 for count in tenths.values())
-    clear = [item.rating > 0 for item in snippets if abs(item.rating) > 0.5]
-    assert len(clear) == 10_030 and abs(sum(clear) / len(clear) - 0.496) < 0.001
 
 
 def test_labels_lie_where_only_the_owner_can_read_them(smoke):

@@ -14,7 +14,7 @@ def draw():
     x[:, :3] += 1.2 * (2 * truth[:, None] - 1)
     texts = [f"item {i}" for i in range(500)]
     weak = np.stack([1 - truth, truth], 1).astype(np.float32)
-    return W2S(texts, [{} for _ in texts], np.arange(500), weak, weak[None],
+    return W2S(texts, [{} for _ in texts], np.arange(500), weak[None],
                {"last:1": x.astype(np.float16), "last:2": x[:, :8].astype(np.float16)}, "last:1", 7, 60.0), truth
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from eval.w2s import W2S, Batch, open_kit
+from eval.w2s import W2S, Batch, Students, open_kit
 
 
 def small(n=40, d=6, seed=0):
@@ -10,7 +10,7 @@ def small(n=40, d=6, seed=0):
     weak = np.stack([1 - positive, positive], 1)
     features = {"last:3": rng.normal(size=(n, d)).astype(np.float16), "mean:2": rng.normal(size=(n, d)).astype(np.float16)}
     fields = [{"text": text} for text in texts]
-    return W2S(texts, fields, np.arange(n), weak, weak[None], features, "last:3", seed=1, seconds=5.0)
+    return W2S(texts, fields, np.arange(n), weak[None], features, "last:3", seed=1, seconds=5.0)
 
 
 def test_a_text_that_is_not_in_the_pool_is_refused():
@@ -66,3 +66,59 @@ def test_the_open_kit_is_a_draw_like_any_other(smoke):
     assert kit.views == list(draw.features) and kit.weak.shape == draw.weak.shape
     student = kit.student().fit(kit.texts, kit.weak)
     assert student.predict_proba(kit.texts).shape == (len(kit.texts), 2)
+
+
+ANSWERS = ("no", "yes")
+
+
+def prompted(n=40, d=6):
+    """A draw whose zero-shot answers and contrast pairs are known, and no model is there."""
+    rng = np.random.default_rng(1)
+    texts, positive = [f"text {i}" for i in range(n)], rng.random(n)
+    known = {"zero-shot": {"answers": rng.normal(size=(n, 2)).astype(np.float16)},
+             **{f"contrast-{k}": {"last:3": rng.normal(size=(n, d)).astype(np.float16)} for k in (0, 1)}}
+    students = Students("probe", {}, ANSWERS, "{text}?", "{text}? {answer}")
+    features = {"last:3": rng.normal(size=(n, d)).astype(np.float16)}
+    w2s = W2S(texts, [{"text": text} for text in texts], np.arange(n), np.stack([1 - positive, positive], 1)[None], features,
+              "last:3", 1, 5.0, "{text}", students, known)
+    return w2s, known
+
+
+def test_items_written_with_an_answer_have_the_hidden_states_of_that_prompt():
+    w2s, known = prompted()
+    for k, answer in enumerate(w2s.answers):
+        strings = w2s.render(w2s.items[7:12], answer=answer)
+        assert strings[0] == f"text 7? {ANSWERS[k]}"
+        assert np.allclose(w2s.student().embed(strings), known[f"contrast-{k}"]["last:3"][7:12].astype(np.float32))
+
+
+def test_zero_shot_answers_of_pool_texts_come_from_the_block():
+    w2s, known = prompted()
+    odds = w2s.student().zero_shot(w2s.texts[3:9])
+    logits = known["zero-shot"]["answers"][3:9].astype(np.float32)
+    assert odds.shape == (6, 2) and np.allclose(np.log(odds[:, 1] / odds[:, 0]), logits[:, 1] - logits[:, 0], atol=1e-3)
+
+
+def test_a_batch_brings_its_own_answers_and_contrast_pairs():
+    w2s, _ = prompted()
+    rng = np.random.default_rng(2)
+    blocks = {"zero-shot": {"answers": np.array([[0, 5], [5, 0]], np.float16)}, "contrast-1": {"last:3": rng.normal(size=(2, 6))}}
+    batch = Batch(["new a", "new b"], [{"text": "new a"}, {"text": "new b"}], None, {"last:3": rng.normal(size=(2, 6))}, blocks)
+    w2s.meet(batch)
+    student = w2s.student()
+    assert (student.zero_shot(batch).argmax(1) == [1, 0]).all()
+    assert np.allclose(student.embed(w2s.render(batch.items, answer="yes")), blocks["contrast-1"]["last:3"])
+
+
+def test_what_was_not_handed_out_is_refused_with_the_way_to_it():
+    w2s, _ = prompted()
+    for reach in (lambda s: s.generate(["a"]), lambda s: s.model, lambda s: s.tokenizer, lambda s: s.zero_shot(["my own prompt"])):
+        with pytest.raises(ValueError, match="elicitation track"):
+            reach(w2s.student())
+    with pytest.raises(ValueError, match="has no prompts"):
+        small().student().zero_shot(["text 1"])
+
+
+def test_the_teacher_is_silent_where_nobody_can_answer():
+    with pytest.raises(ValueError, match="cannot be asked here"):
+        small().teacher.refit("")

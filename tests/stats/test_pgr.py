@@ -5,6 +5,7 @@ import pytest
 
 from stats.pgr import Bootstrap, Estimate, estimate_difference, estimate_pgr, in_words, pgr
 from stats.ranking import ranked
+from tests.stats.made_up import DRAWS, GROUP_OF, ITEMS, simulated
 
 
 def test_pgr_agrees_with_a_hand_computed_case():
@@ -65,20 +66,29 @@ def test_words_follow_the_interval():
     assert in_words(Estimate(None, None, None)) is None
 
 
-def test_the_interval_covers_the_truth_in_a_simulation():
-    """Nominal 95 %; a bootstrap over few draws is known to cover a little less, so from 90 % on it passes."""
-    rng = np.random.default_rng(1)
-    draws, items, truth, covered, trials = 8, 1500, 0.5, 0, 300
-    for _ in range(trials):
-        hardness = rng.normal(0, 0.6, items)
-        def answers(mean: float) -> np.ndarray:
-            # Each draw is a little better or worse as a whole, each item a little easier or harder for everybody.
-            level = mean + rng.normal(0, 0.02, (draws, 1))
-            return (rng.random((draws, items)) < np.clip(level + 0.1 * hardness, 0, 1)).astype(np.float32)
-        weak, ceiling, student = answers(0.6), answers(0.8), answers(0.7)
-        estimate = estimate_pgr(student, weak, ceiling, Bootstrap(draws, np.arange(items), resamples=300, seed=3))
-        covered += estimate.low <= truth <= estimate.high
-    assert 0.90 <= covered / trials <= 0.99
+TRIALS = 300
+TRUTHS = {"weak": 0.60, "ceiling": 0.85, "student": 0.75, "other": 0.70}   # a PGR of .6, and .2 more than the other's
+
+
+def test_intervals_over_groups_and_draws_cover_the_truth_and_others_do_not():
+    """Nominal 95 %. Allowed: .93 to .97, and two standard errors of a share of 300 trials on either side."""
+    rng = np.random.default_rng(5)
+    ways = {"both": GROUP_OF, "draws alone": np.zeros(ITEMS, int), "single items": np.arange(ITEMS)}
+    ways = {name: Bootstrap(DRAWS, units, resamples=400, seed=3) for name, units in ways.items()}
+    covered = {name: np.zeros(2) for name in ways}
+    for _ in range(TRIALS):
+        found = simulated(rng, TRUTHS)
+        weak, ceiling = found["weak"], found["ceiling"]
+        for name, bootstrap in ways.items():
+            value = estimate_pgr(found["student"], weak, ceiling, bootstrap)
+            lift = estimate_difference(found["student"], found["other"], weak, ceiling, bootstrap)
+            covered[name] += value.low <= 0.6 <= value.high, lift.low <= 0.2 <= lift.high
+    pgr_share, lift_share = covered["both"] / TRIALS
+    chance = 2 * np.sqrt(0.95 * 0.05 / TRIALS)
+    assert 0.93 - chance <= pgr_share <= 0.97 + chance
+    assert 0.93 - chance <= lift_share <= 0.97 + chance
+    assert (covered["draws alone"] / TRIALS < 0.90).all()
+    assert (covered["single items"] / TRIALS < 0.93).all()
 
 
 def test_a_leaderboard_is_ordered_by_lower_bound_and_rung_not_by_luck():

@@ -36,7 +36,6 @@ class World:
             self.texts[:POOL],
             fields,
             np.arange(POOL),
-            self.weak[:POOL],
             self.weak[None, :POOL],
             features,
             VIEWS[0],

@@ -23,3 +23,14 @@ def test_an_attempt_that_fails_outside_too_proves_nothing():
 
 def test_without_walls_the_stamp_comes_first():
     assert doctor_text(facts(isolation="none")).startswith("ISOLATION: NONE")
+
+
+def test_a_gpu_on_which_cuda_does_not_start_is_loud_and_not_counted():
+    works = {"number": 0, "name": "Made Up", "cuda": True, "detail": "torch 2.13.0"}
+    broken = {"number": 1, "name": "Made Up", "cuda": False, "detail": "the driver library is missing\x1b[2J"}
+    text = doctor_text({**facts(), "gpus": [works, broken]})
+    assert "GPU 0 (Made Up): CUDA starts in the method sandbox: torch 2.13.0" in text
+    assert "GPU 1 (Made Up): NO CUDA in the method sandbox: the driver library is missing" in text and "\x1b" not in text
+    assert "1 slot for heavy work, 1 of 2 GPUs usable" in text
+    assert "GPUs: NO CUDA" in doctor_text({**facts(), "gpus": [{**broken, "number": None}]})
+    assert "1 slot for heavy work, no GPU" in doctor_text(facts())

@@ -1,6 +1,6 @@
 from state.ledger import Ledger
 from tests.view.made import HOSTILE, add, make_run, verdict
-from view.scores import leaderboard, scores_text, summary_text, verdict_line, verdict_text
+from view.scores import leaderboard, scores_text, sealed_text, summary_text, verdict_line, verdict_text
 
 
 def ledger_of(tmp_path, *verdicts):
@@ -84,3 +84,28 @@ def test_a_summary_of_a_run_without_any_verdict_still_says_where_to_look(tmp_pat
     paths, ledger = ledger_of(tmp_path)
     config = {"task": "reviews", "agents": [{"name": "agent-1"}], "base": "ab12" * 10, "isolation": "bubblewrap"}
     assert "no verdicts yet" in summary_text(paths, ledger, [], config)
+
+
+def test_beside_the_raw_figure_stands_what_is_left_of_it_without_the_luck_of_the_best(tmp_path):
+    _, ledger = ledger_of(tmp_path, *(verdict(f"s{i:04d}", pgr=0.40 + 0.01 * i) for i in range(8)), verdict("s0008", draws=1, rung="quick"))
+    rows = leaderboard(ledger)
+    best = rows[0]
+    assert best["submission"] == "s0007" and 0.40 < best["pgr_shrunken"] < best["pgr"]
+    assert rows[-1]["pgr_shrunken"] is None
+    text = scores_text(rows)
+    header, first = text.splitlines()[:2]
+    assert "shrunk" in header.split() and f"{best['pgr_shrunken']:.2f}" in first
+    assert "best of 8: of as many equal methods the best would look +0.0" in text
+
+
+def test_where_too_few_compete_nothing_is_said_of_luck(tmp_path):
+    _, ledger = ledger_of(tmp_path, verdict("s0001"), verdict("s0002", pgr=0.6))
+    assert "shrunk" not in scores_text(leaderboard(ledger))
+
+
+def test_the_ceiling_by_the_same_recipe_stands_beside_the_sealed_figure_where_it_is_known():
+    plain = verdict("s0001", pgr=0.66, rung="sealed", draws=16, ceiling_accuracy=0.87)
+    own = {"recipe_ceiling_accuracy": 0.851, "recipe_pgr": 0.71, "recipe_pgr_low": 0.65, "recipe_pgr_high": 0.77}
+    text = sealed_text([{**plain, **own}], {})
+    assert "0.71 [0.65, 0.77]" in text and "accuracy 0.851 (the task's ceiling 0.870)" in text
+    assert "own ceiling" not in sealed_text([plain], {})

@@ -1,0 +1,54 @@
+"""A task whose students are fine-tuned: anchors by the same students, and methods that run behind the walls. A real model."""
+
+import numpy as np
+import pytest
+
+from eval.engine import Engine
+from eval.prepare import prepare_task
+from eval.prepared import Prepared, TaskFolder
+from eval.scan import scan
+from eval.score import Anchored, correctness
+from eval.slots import Slot
+from eval.task import FineTuning, Split
+
+
+@pytest.fixture(scope="module")
+def prepared(smoke):
+    task = smoke.task.model_copy(update={
+        "name": "smoke-finetuned", "student": "finetune", "labelled": 200, "pool": 200, "search_draws": 1, "sealed_draws": 1,
+        "student_seeds": 1, "memory_mib": 3000, "fit_seconds": 120.0,
+        "finetune": FineTuning(method="full", head="head", epochs=2, lr=1e-4, batch=16, max_tokens=64),
+        "split": Split(validation=(0, 100), public=(500, 800), sealed=(3500, 3600), region=(6500, 7000)),
+    })  # fmt: skip
+    prepare_task(task, quiet=True)
+    return Prepared(task, TaskFolder(task))
+
+
+def test_the_ceiling_is_a_fine_tuned_student_and_beats_the_teacher(prepared):
+    anchors = prepared.anchors("search", [0])
+    assert set(prepared.settings) == {"finetune"}
+    assert anchors.ceiling.mean() > anchors.weak.mean() + 0.03
+
+
+def test_a_method_gets_fine_tuned_students_behind_the_walls(prepared):
+    source = """
+def fit(w2s):
+    student = w2s.student()
+    epochs = []
+    student.fit(w2s.texts, w2s.weak, on_epoch=lambda epoch, s: epochs.append(epoch))
+    w2s.log("epochs", len(epochs))
+    assert epochs == [1, 2], epochs
+    assert type(student).__name__ == "FineTuned"
+    other = w2s.student(init=student.state())
+    assert abs(other.predict_proba(w2s.texts[:4]) - student.predict_proba(w2s.texts[:4])).max() < 1e-4
+    return student
+"""
+    engine = Engine(prepared, b"f" * 32, "bubblewrap", [Slot(0)])
+    try:
+        outcome = engine.run(source, "methods/x.py", [0], scan(source.encode(), "x.py"), Slot(0))
+    finally:
+        engine.close()
+    assert outcome.error is None and outcome.status == "scored"
+    right = correctness(prepared, "search", outcome.predictions)
+    figures = Anchored.of(prepared, "search", [0]).figures(right)
+    assert right.mean() > 0.55 and np.isfinite(figures["accuracy"])
