@@ -157,7 +157,9 @@ def exported(model, encoder: Encoder):
         file = f"{folder}/model.onnx"
         torch.onnx.export(Whole(), (example, example), file, dynamo=True, verbose=False, input_names=["input_ids", "attention_mask"],
                           output_names=names, dynamic_shapes={"input_ids": sizes, "attention_mask": sizes})
-        session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
     wanted = sorted({f"layer-{view.split(':')[1]}" for view in encoder.views})
 
     def run(input_ids, attention_mask, output_hidden_states):

@@ -93,7 +93,7 @@ class Blocks:
 
     def _digest(self, fields: Fields, prompt: str) -> str:
         encoder = self._encoder(prompt)
-        about = [str(self.folder), encoder.template, encoder.max_tokens, list(encoder.views), list(encoder.answers)]
+        about = [self.task.strong, self.task.revision, describe_model(self.folder).bytes, encoder.template, encoder.max_tokens, list(encoder.views), list(encoder.answers)]
         return hashlib.sha256(json.dumps([about, list(map(dict, fields))], sort_keys=True).encode()).hexdigest()[:16]
 
     def has(self, part: str, fields: Fields, prompt: str = TEXT) -> bool:

@@ -219,8 +219,9 @@ def compute_features(encoder: Encoder, items: Sequence[Mapping[str, str]], folde
             for view, rows in found.items():
                 block = blocks.setdefault(view, np.empty((len(items), rows.shape[1]), rows.dtype))
                 block[chunk.rows] = rows
-    if not all(np.isfinite(block).all() for block in blocks.values()):
-        raise UserError(f"some hidden states of {encoder.folder.name} are not finite in half precision: choose other views")
+    if wrong := [view for view, block in blocks.items() if not np.isfinite(block).all()]:
+        raise UserError(f"some hidden states {', '.join(wrong)} of {encoder.folder.name} are not finite in half precision: choose "
+                        "other views")
     return blocks
 
 

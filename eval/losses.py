@@ -4,9 +4,9 @@ Every function here takes the settings of a loss and returns the loss itself, fo
 
     loss(logits, targets, weights, progress, batch) -> the scalar tensor to minimise
 
-with torch tensors logits (b, 2), targets (b, 2) whose rows sum to 1, and weights (b,) with a mean near 1; progress through the
-training from 0 to 1; `batch.index` (b,), positions in the pool. Below, t is a row of targets, p the softmax of a row of
-logits, and "CE(p, t)" is -sum_k t_k log p_k. Only methods of tensors are used, so that this file imports no torch.
+with torch tensors logits (b, 2), targets (b, 2) whose rows sum to 1, and weights (b,) with a mean near 1; progress through
+the training from 0 to 1; `batch.index` (b,), positions in the pool. Below, t is a row of targets, p the softmax of a row of
+logits, and CE(p, t) is -sum_k t_k log p_k. Only methods of tensors are used, so that this file imports no torch.
 """
 from __future__ import annotations
 
@@ -54,8 +54,8 @@ def aux_confidence(alpha: float = 0.75, warmup: float = 0.2, rate: float | None 
 
 
 def product_of_confidences(alpha: float = 1.0, beta: float = 1.0, warmup: float = 0.2) -> Loss:
-    """CE(p, t'), t' proportional to t^alpha p^b: both must be confident for a target to be (the product loss in the release of
-    arXiv 2312.09390). b grows linearly from 0 to `beta` over the share `warmup` of the training; t' carries no gradient."""
+    """CE(p, t'), t' proportional to t^alpha p^b: both must be confident for a target to be (the product loss in the release
+    of arXiv 2312.09390). b grows linearly from 0 to `beta` over the share `warmup` of the training; t' has no gradient."""
     _check_share("warmup", warmup)
 
     def loss(logits, targets, weights, progress, batch):
@@ -66,8 +66,8 @@ def product_of_confidences(alpha: float = 1.0, beta: float = 1.0, warmup: float 
 
 
 def gce(q: float = 0.7) -> Loss:
-    """Generalised cross-entropy, sum_k t_k (1 - p_k^q) / q: from CE (q near 0) to the mean absolute error (q = 1), which noise in
-    the labels cannot mislead (Zhang and Sabuncu 2018, arXiv 1805.07836)."""
+    """Generalised cross-entropy, sum_k t_k (1 - p_k^q) / q: from CE (q near 0) to the mean absolute error (q = 1), which
+    symmetric noise in the labels cannot mislead (Zhang and Sabuncu 2018, arXiv 1805.07836)."""
     if not 0 < q <= 1:
         raise ValueError(f"q={q}: it must lie above 0 and not above 1")
     return lambda logits, targets, weights, progress, batch: _mean(
@@ -81,16 +81,16 @@ def symmetric_ce(alpha: float = 0.1, beta: float = 1.0, floor: float = -4.0) -> 
 
 
 def forward_correction(transition: Any) -> Loss:
-    """CE(p T, t): the student's answer is passed through the teacher's noise before it is compared (Patrini et al. 2017, arXiv
-    1609.03683). T (2, 2): row i holds the chances of each weak label where class i is true."""
+    """CE(p T, t): the student's answer is passed through the teacher's noise before it is compared (Patrini et al. 2017,
+    arXiv 1609.03683). T (2, 2): row i holds the chances of each weak label where class i is true."""
     matrix = _transition(transition)
     return lambda logits, targets, weights, progress, batch: _mean(
         -(targets * (logits.softmax(1) @ logits.new_tensor(matrix)).clamp(min=SMALLEST).log()).sum(1), weights)
 
 
 def backward_correction(transition: Any) -> Loss:
-    """sum_k t_k (T^-1 l)_k with l_k = -log p_k: on average over the noise T it is the loss on true labels (Patrini et al. 2017,
-    arXiv 1609.03683). It can be negative."""
+    """sum_k t_k (T^-1 l)_k with l_k = -log p_k: on average over the noise T it is the loss on true labels (Patrini et al.
+    2017, arXiv 1609.03683). It can be negative."""
     matrix = _transition(transition)
     if abs(np.linalg.det(matrix)) < 1e-3:
         raise ValueError(f"transition {matrix.tolist()} cannot be inverted: its rows are (nearly) the same")
@@ -123,9 +123,9 @@ def bootstrap(beta: float = 0.8, hard: bool = True) -> Loss:
 def small_loss(keep: float = 0.7, ramp: float = 0.5, peer: Any = None) -> Loss:
     """CE(p, t) over the items of the batch where it is smallest (what a network learns first is more often right).
 
-    The share of the batch that counts falls linearly from 1 to `keep` over the share `ramp` of the training. With `peer` (n,),
-    a number for each pool item, the items with the smallest of those are taken instead: in co-teaching the losses of another
-    student (Han et al. 2018, arXiv 1804.06872).
+    The share of the batch that counts falls linearly from 1 to `keep` over the share `ramp` of the training. With `peer`
+    (n,), a number for each pool item, the items with the smallest of those are taken instead: in co-teaching the losses of
+    another student (Han et al. 2018, arXiv 1804.06872).
     """
     _check_share("keep", keep)
     _check_share("ramp", ramp)

@@ -18,6 +18,7 @@ import resource
 import selectors
 import socket
 import sys
+import tempfile
 import time
 import traceback
 import types
@@ -33,6 +34,8 @@ MOST_CHARACTERS = 1500
 MOST_LOGGED = 50
 PRELOADED = ("scipy", "sklearn", "torch", "transformers")
 """Libraries that are imported once, before the fork, where a method asks for them."""
+NEEDS_TORCH = re.compile(r"\b(losses|loss\s*=|hidden\s*=)")
+"""What in a method makes a probe train with torch."""
 PR_SET_DUMPABLE = 4
 
 
@@ -45,6 +48,8 @@ def main(descriptor: int) -> None:
     for library in PRELOADED:
         if re.search(rf"^\s*(?:import|from)\s+{library}\b", job["source"], re.MULTILINE):
             __import__(library)
+    if NEEDS_TORCH.search(job["source"]):
+        __import__("torch")
     if job["load"]:
         _load(job["students"])
     children: list[Channel] = []
@@ -147,6 +152,7 @@ def _child(connection: socket.socket, draw: int, job: dict, number: int) -> None
                     os.close(int(descriptor))
                 except OSError:
                     pass  # the one that listed them
+        tempfile.tempdir = "/tmp"  # or libraries that ask for it try to write a file, which is forbidden
         if not job["gpu"]:  # a CUDA driver writes to memory files; there each draw has a sandbox of its own
             resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
         channel = Channel(connection)

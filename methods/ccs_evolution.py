@@ -28,13 +28,13 @@ def fit(w2s):
     no, yes = [x @ axes / ((yes - no) @ axes).std() for x in (no, yes)]
     opinion = w2s.weak[:, 1] - w2s.weak[:, 1].mean()
     start = opinion @ (yes - no)
-    direction = evolved(lambda w: losses(no @ w.T, yes @ w.T), start / np.linalg.norm(start), w2s.rng)
+    direction = evolved(lambda w: loss_of(no @ w.T, yes @ w.T), start / np.linalg.norm(start), w2s.rng)
     score = (yes - no) @ direction
     score *= np.sign(score @ opinion)
     return w2s.student().fit(w2s.texts, score > np.quantile(score, 1 - rate), l2=L2).match_prior(w2s.texts, rate)
 
 
-def losses(no, yes):
+def loss_of(no, yes):
     """Of each candidate (k,), from its logits (n, k) for the two answers."""
     no, yes = [1 / (1 + np.exp(-z)) for z in (no, yes)]
     return ((no + yes - 1) ** 2 + np.minimum(no, yes) ** 2).mean(0)

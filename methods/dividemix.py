@@ -1,6 +1,6 @@
 """Two students split the pool for each other into clean and noisy items, and share their guesses about the noisy ones.
 
-DivideMix (Li et al. 2020, arXiv 2002.07394) without MixUp: a mixture of two Gaussians over the other student's losses gives
+DivideMix (Li et al. 2020, arXiv 2002.07394) without MixUp: a mixture of two Gaussians over their loss under the other student gives
 each item's chance to be clean; targets mix the teacher's label with both students' sharpened mean answer in that
 proportion.
 """
@@ -39,9 +39,9 @@ def sharpened(chance):
     return odds / (1 + odds)
 
 
-def chance_of_clean(losses, steps=30):
-    """Of each item (n,), by EM for two Gaussians over the losses: the chance to belong to the lower one."""
-    x = (losses - losses.min()) / (np.ptp(losses) + 1e-9)
+def chance_of_clean(loss_of, steps=30):
+    """Of each item (n,), by EM for two Gaussians over their loss: the chance to belong to the lower one."""
+    x = (loss_of - loss_of.min()) / (np.ptp(loss_of) + 1e-9)
     mean, spread, share = np.quantile(x, [0.25, 0.75]), np.full(2, x.std() + 1e-3), np.full(2, 0.5)
     for _ in range(steps):
         density = share * np.exp(-0.5 * ((x[:, None] - mean) / spread) ** 2) / spread + 1e-12

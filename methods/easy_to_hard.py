@@ -27,7 +27,7 @@ def hardness(w2s, labels):
     """(n,): the mean cross-entropy of an item's label, over students that were trained without its group."""
     group = np.unique(w2s.groups, return_inverse=True)[1]
     order = w2s.rng.permutation(group.max() + 1)[group]
-    loss = np.zeros(len(labels))
+    total = np.zeros(len(labels))
     for fold in range(FOLDS):
         out, rest = order % FOLDS == fold, np.flatnonzero(order % FOLDS != fold)
         rest = rest[np.argsort(order[rest], kind="stable")]
@@ -35,5 +35,5 @@ def hardness(w2s, labels):
             train = rest[: max(20, int(share * len(rest)))]
             z = w2s.student().fit(w2s.texts[train], labels[train], l2=L2).logits(w2s.texts[out])
             z -= np.quantile(z, 1 - labels.mean())
-            loss[out] += np.logaddexp(0, np.where(labels[out], -z, z))
-    return loss
+            total[out] += np.logaddexp(0, np.where(labels[out], -z, z))
+    return total

@@ -1,4 +1,4 @@
-"""Keep the items that hold an easy and a hard pattern at once: there the teacher is right, and there is something new to learn.
+"""Keep the items that hold an easy and a hard pattern at once: there the teacher is right and something is left to learn.
 
 Shin et al. 2024 (arXiv 2412.03881) explain weak-to-strong generalisation by such overlapping items. Items of which the
 teacher is unsure hold only the hard pattern; a confident item overlaps as far as its hidden states resemble theirs. The

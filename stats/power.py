@@ -21,8 +21,8 @@ def resolvable(weak: np.ndarray, ceiling: np.ndarray, tuned_naive: np.ndarray, b
     depends on how often two students disagree and on whether they do so on the same items, and no student other than the
     anchors is known yet. The comparable one is made of them: on a random half of the groups it answers as the ceiling does,
     on the others as tuned naive. That is a good method, half way to the ceiling; the mean variance over MIXTURES such
-    halves is taken. Standard errors of the lifts that methods then had were measured close to it: on `reviews` .025 for a
-    median of .023 over six methods, on `smoke` .08 for .08.
+    halves is taken. Standard errors of the lifts that the methods of the library then had were near it: on `reviews` it says
+    .031, their median over twenty methods was .028; on `smoke` .079 and .090 (`python aar.py baselines`).
 
     None where the gap is not established, or where the anchors were imported and say nothing about single items.
     """

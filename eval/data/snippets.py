@@ -30,6 +30,7 @@ VALUES = {"{v}": "", "{v} * {v}": "squares of the ", "{v} * 2": "doubles of the 
           "abs({v})": "absolute values of the "}
 RESULTS = {"sum({})": "sum of the ", "max({}, default=0)": "largest of the ", "min({}, default=0)": "smallest of the ",
            "len({})": "number of ", "list({})": "list of the ", "sorted({})": "sorted list of the "}
+TABLES = {"part": PARTS, "kind": KINDS, "relation": RELATIONS, "value": VALUES, "result": RESULTS}
 NOUNS = tuple("""
 ages amounts angles areas balances bids bills bonuses calls charges claims codes costs counts credits days debts degrees delays
 depths deposits dates doses errors fees fines flows gains goals grades grants heights hours incomes jumps lengths levels
@@ -63,8 +64,6 @@ def _probes() -> list[list[int]]:
 
 
 PROBES = _probes()
-FORGETS = 0.8
-"""Share of the mistakes by which something is left out; a small model hardly notices that one thing is taken for another."""
 TELLING = 4
 """On how many of them a wrong choice gives something else than the right one, at least: no label hangs on one input."""
 
@@ -135,14 +134,17 @@ def run(body: str) -> tuple[str, ...]:
     return tuple(repr(space["f"](list(probe))) for probe in PROBES)
 
 
+def _constant(rng: random.Random, relation: str) -> int:
+    return 0 if not relation else rng.randint(3, 9) if "%" in relation else rng.randint(11, 49)
+
+
 def _specification(rng: random.Random) -> Program:
     """A new specification that asks for something: a kind or a relation, of lists that are not all the same to it."""
     while True:
         result = rng.choice(list(RESULTS))
         relation = rng.choice(list(RELATIONS))
-        constant = 0 if not relation else rng.randint(3, 9) if "%" in relation else rng.randint(11, 49)
         program = Program(part="xs" if rng.random() < 0.6 else rng.choice(list(PARTS)), kind=rng.choice(list(KINDS)),
-                          relation=relation, constant=constant, result=result,
+                          relation=relation, constant=_constant(rng, relation), result=result,
                           value="{v}" if result == "len({})" else rng.choice(list(VALUES)))
         if len(program.asked()) < 2 or not (program.kind or program.relation):
             continue
@@ -153,26 +155,40 @@ def _specification(rng: random.Random) -> Program:
 
 
 def _forget(rng: random.Random, right: Program) -> Program:
-    """Something that is asked for is left out."""
-    name = rng.choice(right.asked())
-    return replace(right, **{name: FORGOTTEN[name]})
+    """One thing that is asked for is left out, or two."""
+    names = rng.sample(right.asked(), 1 if rng.random() < 0.75 else 2)
+    return replace(right, **{name: FORGOTTEN[name] for name in names})
 
 
 def _confuse(rng: random.Random, right: Program) -> Program:
     """Something that is asked for is taken for something else."""
-    tables = {"result": RESULTS, "value": VALUES, "kind": KINDS, "relation": RELATIONS, "part": PARTS}
     name = rng.choice([*right.asked(), "result"])
     if name == "relation" and rng.random() < 0.2:
         return replace(right, constant=right.constant + rng.choice((-1, 1)))
-    others = [code for code in tables[name] if code not in (getattr(right, name), FORGOTTEN.get(name))]
+    return _changed(rng, right, name)
+
+
+def _add(rng: random.Random, right: Program) -> Program:
+    """Something is done that nobody asked for."""
+    name = rng.choice([name for name in FORGOTTEN if getattr(right, name) == FORGOTTEN[name]] or right.asked())
+    return _changed(rng, right, name)
+
+
+def _changed(rng: random.Random, right: Program, name: str) -> Program:
+    """The program with something else in one place."""
+    others = [code for code in TABLES[name] if code not in (getattr(right, name), FORGOTTEN.get(name))]
     changed = replace(right, **{name: rng.choice(others)})
-    if name == "relation" and ("%" in right.relation) != ("%" in changed.relation):
-        changed = replace(changed, constant=rng.randint(3, 9) if "%" in changed.relation else rng.randint(11, 49))
-    return changed
+    comparable = changed.relation and right.relation and "%" not in changed.relation + right.relation
+    return changed if comparable else replace(changed, constant=_constant(rng, changed.relation))
+
+
+MISTAKES = {_forget: 0.7, _add: 0.2, _confuse: 0.1}
+"""Mostly mistakes that a small model notices: it hardly does where one thing is taken for another."""
 
 
 def _mistake(rng: random.Random, right: Program) -> Program:
-    return (_forget if rng.random() < FORGETS else _confuse)(rng, right)
+    kind, = rng.choices(list(MISTAKES), list(MISTAKES.values()))
+    return kind(rng, right)
 
 
 def rows(data: GeneratedData) -> list[Row]:

@@ -9,6 +9,7 @@ from eval.asking import MOST_LABELS, MOST_REFITS, Questions
 from eval.engine import Engine
 from eval.scan import scan
 from eval.slots import Slot
+from tests.eval.checked import CHECK
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +20,12 @@ def engine(smoke):
 
 
 def run(engine, source, draws=(0,), **options):
+    source = CHECK + source
     return engine.run(source, "methods/x.py", list(draws), scan(source.encode(), "methods/x.py"), Slot(0), **options)
+
+
+def test_a_check_that_fails_is_seen(engine):
+    assert "check failed" in run(engine, "def fit(w2s):\n    check(len(w2s.texts) == 1)\n").error
 
 
 def test_the_teacher_labels_pool_items_as_it_did_before(engine):
@@ -27,9 +33,9 @@ def test_the_teacher_labels_pool_items_as_it_did_before(engine):
 import numpy as np
 def fit(w2s):
     again = w2s.teacher.label(w2s.items[:50])
-    assert again.shape == (50, 2), again.shape
-    assert np.allclose(again, w2s.weak[:50], atol=1e-5), np.abs(again - w2s.weak[:50]).max()
-    assert np.allclose(w2s.teacher.label(w2s.texts[:5]), w2s.weak[:5], atol=1e-5)
+    check(again.shape == (50, 2), again.shape)
+    check(np.allclose(again, w2s.weak[:50], atol=1e-5), np.abs(again - w2s.weak[:50]).max())
+    check(np.allclose(w2s.teacher.label(w2s.texts[:5]), w2s.weak[:5], atol=1e-5))
     return w2s.student().fit(w2s.texts, w2s.weak)
 """
     outcome = run(engine, source, draws=(0, 1, 2))
@@ -38,9 +44,11 @@ def fit(w2s):
 
 def test_the_teacher_labels_texts_that_nobody_showed_it(engine):
     source = """
+import numpy as np
 def fit(w2s):
-    label = w2s.teacher.label(["a wonderful moving film", "a dull and terrible mess"])
-    assert label.shape == (2, 2) and label[0, 1] > label[1, 1], label
+    shouted = w2s.teacher.label([text.upper() for text in w2s.texts[:40]])
+    check(np.allclose(shouted, w2s.weak[:40], atol=1e-5), shouted)
+    check(not np.allclose(w2s.teacher.label(["nothing of the kind"]), w2s.weak[:1], atol=1e-3))
     return w2s.student().fit(w2s.texts, w2s.weak)
 """
     assert run(engine, source).error is None
@@ -51,9 +59,9 @@ def test_a_refit_is_in_the_order_of_the_pool_and_hears_the_prefix(engine):
 import numpy as np
 def fit(w2s):
     same, other = w2s.teacher.refit(""), w2s.teacher.refit("film movie the and bad good ")
-    assert np.allclose(same, w2s.weak, atol=1e-5)
-    assert same.shape == other.shape and not np.allclose(other, w2s.weak, atol=1e-3)
-    assert np.corrcoef(other[:, 1], w2s.weak[:, 1])[0, 1] > .5
+    check(np.allclose(same, w2s.weak, atol=1e-5))
+    check(same.shape == other.shape and not np.allclose(other, w2s.weak, atol=1e-3))
+    check(np.corrcoef(other[:, 1], w2s.weak[:, 1])[0, 1] > .5)
     return w2s.student().fit(w2s.texts, (same + other) / 2)
 """
     assert run(engine, source, draws=(0, 1)).error is None

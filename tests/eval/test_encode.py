@@ -70,6 +70,17 @@ def hooks(model):
     return sum(len(module._forward_hooks) + len(module._forward_pre_hooks) for module in model.modules())
 
 
+def test_a_model_in_bfloat16_is_read_in_its_own_precision_and_on_its_own_device(causal):
+    import copy
+
+    import torch
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    half, ids = copy.deepcopy(causal).to(device, torch.bfloat16), made_up_ids(12, 97)
+    for got, exact in zip(read(half, ids, ("last:3", "mean:1"), (5, 77)), read(causal, ids, ("last:3", "mean:1"), (5, 77)), strict=True):
+        error = np.linalg.norm(got.astype(np.float32) - exact, axis=-1) / np.linalg.norm(exact.astype(np.float32), axis=-1)
+        assert 1e-4 < error.mean() < 0.05
+
+
 def test_one_pass_gives_both_and_leaves_the_model_as_it_was(causal):
     ids, before = made_up_ids(12, 97), hooks(causal)
     states, logits = read(causal, ids, ("last:1", "mean:3"), (5, 77))

@@ -10,6 +10,7 @@ from eval.scan import scan
 from eval.score import Anchored, correctness
 from eval.slots import Slot
 from eval.task import FineTuning, Split
+from tests.eval.checked import CHECK
 
 
 @pytest.fixture(scope="module")
@@ -31,16 +32,16 @@ def test_the_ceiling_is_a_fine_tuned_student_and_beats_the_teacher(prepared):
 
 
 def test_a_method_gets_fine_tuned_students_behind_the_walls(prepared):
-    source = """
+    source = CHECK + """
 def fit(w2s):
     student = w2s.student()
     epochs = []
     student.fit(w2s.texts, w2s.weak, on_epoch=lambda epoch, s: epochs.append(epoch))
     w2s.log("epochs", len(epochs))
-    assert epochs == [1, 2], epochs
-    assert type(student).__name__ == "FineTuned"
+    check(epochs == [1, 2], epochs)
+    check(type(student).__name__ == "FineTuned")
     other = w2s.student(init=student.state())
-    assert abs(other.predict_proba(w2s.texts[:4]) - student.predict_proba(w2s.texts[:4])).max() < 1e-4
+    check(abs(other.predict_proba(w2s.texts[:4]) - student.predict_proba(w2s.texts[:4])).max() < 1e-4)
     return student
 """
     engine = Engine(prepared, b"f" * 32, "bubblewrap", [Slot(0)])

@@ -11,7 +11,8 @@ NOISE = np.array([[0.9, 0.1], [0.3, 0.7]])
 FACTORIES = {
     "ce": losses.ce, "label_smoothing": losses.label_smoothing, "aux_confidence": losses.aux_confidence,
     "product_of_confidences": losses.product_of_confidences, "gce": losses.gce, "symmetric_ce": losses.symmetric_ce,
-    "forward_correction": lambda: losses.forward_correction(NOISE), "backward_correction": lambda: losses.backward_correction(NOISE),
+    "forward_correction": lambda: losses.forward_correction(NOISE),
+    "backward_correction": lambda: losses.backward_correction(NOISE),
     "reverse_kl": losses.reverse_kl, "bootstrap": losses.bootstrap, "small_loss": losses.small_loss,
 }  # fmt: skip
 
@@ -25,8 +26,16 @@ def value(loss, chances, targets, weights=None, progress=1.0, index=None):
     """The loss of a batch whose softmax is `chances` (b, 2)."""
     chances, targets = np.atleast_2d(np.array(chances, float)), np.atleast_2d(np.array(targets, float))
     weights = np.ones(len(chances)) if weights is None else np.array(weights, float)
-    made = loss(torch.tensor(np.log(chances) + 0.7), torch.tensor(targets), torch.tensor(weights), progress, Rows(index or range(len(chances))))
-    return float(made)
+    rows = Rows(range(len(chances)) if index is None else index)
+    return float(loss(torch.tensor(np.log(chances) + 0.7), torch.tensor(targets), torch.tensor(weights), progress, rows))
+
+
+def gradient(loss, chances, targets):
+    """Of the loss at the end of the training, by the logits (b, 2)."""
+    logits = torch.tensor(np.log(chances), requires_grad=True)
+    ones = torch.ones(len(chances), dtype=torch.float64)
+    loss(logits, torch.tensor(targets), ones, 1.0, Rows(range(len(chances)))).backward()
+    return logits.grad.numpy()
 
 
 def sample(seed=0, count=40):
@@ -131,17 +140,14 @@ def test_the_auxiliary_weight_grows_linearly_to_alpha_and_never_beyond():
 def test_the_students_own_answers_keep_the_class_balance(rate):
     """With alpha 1 the gradient points to the own answer: as many items as `rate` says are pushed up."""
     p, t = sample(count=32)
-    logits = torch.tensor(np.log(p), requires_grad=True)
-    losses.aux_confidence(1.0, 0.0, rate=rate)(logits, torch.tensor(t), torch.ones(32, dtype=torch.float64), 1.0, None).backward()
-    assert int((logits.grad[:, 1] < 0).sum()) == round(32 * rate)
+    pushed_up = gradient(losses.aux_confidence(1.0, 0.0, rate=rate), p, t)[:, 1] < 0
+    assert pushed_up.sum() == round(32 * rate)
 
 
 def test_the_targets_of_a_product_carry_no_gradient():
     p, t = sample(count=8)
-    logits = torch.tensor(np.log(p), requires_grad=True)
-    losses.product_of_confidences(1.0, 1.0, 0.0)(logits, torch.tensor(t), torch.ones(8, dtype=torch.float64), 1.0, None).backward()
     target = t * p / (t * p).sum(1, keepdims=True)
-    assert np.allclose(logits.grad.numpy(), (p - target) / 8)
+    assert np.allclose(gradient(losses.product_of_confidences(1.0, 1.0, 0.0), p, t), (p - target) / 8)
 
 
 def test_small_loss_counts_everything_at_first_and_the_best_fitting_items_later():
@@ -184,9 +190,10 @@ def test_gce_lies_between_cross_entropy_and_the_absolute_error():
 
 
 @pytest.mark.parametrize("make", [
-    lambda: losses.gce(0.0), lambda: losses.gce(1.5), lambda: losses.aux_confidence(alpha=1.5), lambda: losses.small_loss(keep=-0.1),
-    lambda: losses.reverse_kl(0.7), lambda: losses.forward_correction([[0.5, 0.6], [0, 1]]), lambda: losses.forward_correction(np.eye(3)),
-    lambda: losses.backward_correction([[0.5, 0.5], [0.5, 0.5]]), lambda: losses.label_smoothing(2.0),
+    lambda: losses.gce(0.0), lambda: losses.gce(1.5), lambda: losses.aux_confidence(alpha=1.5),
+    lambda: losses.small_loss(keep=-0.1), lambda: losses.reverse_kl(0.7), lambda: losses.label_smoothing(2.0),
+    lambda: losses.forward_correction([[0.5, 0.6], [0, 1]]), lambda: losses.forward_correction(np.eye(3)),
+    lambda: losses.backward_correction([[0.5, 0.5], [0.5, 0.5]]),
 ])  # fmt: skip
 def test_a_setting_that_cannot_be_is_refused_in_words(make):
     with pytest.raises(ValueError, match=r"must|cannot be inverted"):
@@ -199,7 +206,8 @@ def test_every_loss_trains_a_student():
     truth = rng.integers(0, 2, 120)
     x = (rng.normal(size=(120, 8)) + 1.5 * (2 * truth[:, None] - 1)).astype(np.float16)
     weak = np.where(truth == 1, 0.8, 0.2)
-    w2s = W2S([f"text {i}" for i in range(120)], [{} for _ in truth], np.arange(120), np.stack([1 - weak, weak], 1)[None], {"last:1": x}, "last:1", 0, 60.0)
+    texts, teachers = [f"text {i}" for i in range(120)], np.stack([1 - weak, weak], 1)[None]
+    w2s = W2S(texts, [{} for _ in texts], np.arange(120), teachers, {"last:1": x}, "last:1", 0, 60.0)
     for name, make in FACTORIES.items():
         student = w2s.student().fit(w2s.texts, w2s.weak, loss=make(), epochs=3, lr=0.02, l2=0.0)
         assert ((student.logits(w2s.texts) > 0) == truth).mean() > 0.9, name
