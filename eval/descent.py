@@ -115,28 +115,27 @@ class Descent:
 
     def _accumulated(self, rows: np.ndarray, micro: list[np.ndarray], progress: float) -> Any:
         import torch
-        targets, weights = self._targets[rows], self._weights[rows]
+        targets, weights, device = self._targets[rows], self._weights[rows], self.trunk.device
         if self.loss == "ce":  # a sum over items: each micro-batch adds its own
             total = 0.0
             for part in micro:
-                surprise = -(targets[part] * self.forward(rows[part]).log_softmax(1)).sum(1)
-                value = (weights[part] * surprise).sum() / len(rows)
-                value.backward()
+                with reproducible(device):
+                    surprise = -(targets[part] * self.forward(rows[part]).log_softmax(1)).sum(1)
+                    value = (weights[part] * surprise).sum() / len(rows)
+                    value.backward()
                 total = total + value.detach()
             return total
         batch = SimpleNamespace(index=self.index[rows], groups=None if self.groups is None else self.groups[rows])
-        back = np.argsort(np.concatenate(micro))
-        if len(micro) == 1:
-            value = self.loss(self.forward(rows[micro[0]])[back], targets, weights, progress, batch)
-            value.backward()
-            return value.detach()
-        with torch.no_grad():
-            logits = torch.cat([self.forward(rows[part]) for part in micro])[back]
-        value = self.loss(logits.requires_grad_(), targets, weights, progress, batch)
+        with torch.set_grad_enabled(len(micro) == 1), reproducible(device):
+            parts = [self.forward(rows[part]) for part in micro]
+        logits = torch.cat(parts).detach()[np.argsort(np.concatenate(micro))].requires_grad_()
+        value = self.loss(logits, targets, weights, progress, batch)
         value.backward()
         if logits.grad is not None:  # else the loss does not depend on what the model says
-            for part in micro:
-                self.forward(rows[part]).backward(logits.grad[part])
+            with reproducible(device):
+                for number, part in enumerate(micro):
+                    again = parts[number] if len(micro) == 1 else self.forward(rows[part])
+                    again.backward(logits.grad[part])
         return value.detach()
 
 
@@ -176,21 +175,19 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 @contextlib.contextmanager
-def precisely(model: Any, device: Any) -> Iterator[None]:
-    """On a GPU: adapters multiply in bfloat16 although they are kept in float32, and kernels that sum in another order each time
-    are not used. What was set before is set again afterwards."""
+def reproducible(device: Any) -> Iterator[None]:
+    """On a GPU: no kernels that sum in another order each time. A loss of a method's own runs outside of this, since some
+    functions have no others. What was set before is set again afterwards."""
     if device.type != "cuda":
         yield
         return
     import torch
-    from peft.helpers import disable_input_dtype_casting
-    mode, warned = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
-    filled = torch.utils.deterministic.fill_uninitialized_memory
-    torch.use_deterministic_algorithms(True, warn_only=True)  # a loss may need a kernel of which there is no other kind
+    mode, warns = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    fills = torch.utils.deterministic.fill_uninitialized_memory
+    torch.use_deterministic_algorithms(True)
     torch.utils.deterministic.fill_uninitialized_memory = False
     try:
-        with disable_input_dtype_casting(model):
-            yield
+        yield
     finally:
-        torch.use_deterministic_algorithms(mode, warn_only=warned)
-        torch.utils.deterministic.fill_uninitialized_memory = filled
+        torch.use_deterministic_algorithms(mode, warn_only=warns)
+        torch.utils.deterministic.fill_uninitialized_memory = fills

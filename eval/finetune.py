@@ -8,6 +8,7 @@ Same interface as the probe of eval/student.py. It classifies by the tokens of t
 """
 from __future__ import annotations
 
+import contextlib
 import copy
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
@@ -15,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from eval.descent import Descent, at_once, precisely, room
+from eval.descent import Descent, at_once, reproducible, room
 from eval.language import LanguageModel, embed
 from eval.packing import Trunk
 from eval.student import check_targets, check_weights, sigmoid
@@ -97,7 +98,7 @@ class FineTuned:
             epochs=epochs, batch=self.settings["batch"], seed=self._seed, micro_tokens=micro_tokens)
         self.losses = descent.losses
         try:
-            with precisely(self._model, self._trunk.device):
+            with self._half_adapters():
                 descent.run(on_epoch and (lambda number: on_epoch(number, self)))
         finally:
             self._model.eval()
@@ -117,7 +118,7 @@ class FineTuned:
             return np.zeros(0, np.float32)
         micro = self._trunk.micro_batches([len(tokens) for tokens in ids], at_once(self._trunk.device))
         self._model.eval()
-        with torch.inference_mode(), precisely(self._model, self._trunk.device):
+        with torch.inference_mode(), self._half_adapters(), reproducible(self._trunk.device):
             found = torch.cat([self._read([ids[row] for row in rows]) for rows in micro]).cpu().numpy()
         self._model.train(was_training)
         return (found[:, 1] - found[:, 0])[np.argsort(np.concatenate(micro))]
@@ -268,12 +269,19 @@ class FineTuned:
             return tensor.detach()  # itself would be held by the graph that it holds
 
         texts = [np.arange(32)] * 2
-        with precisely(self._model, self._trunk.device), torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+        with self._half_adapters(), torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
             logits = self._read(texts)  # held until all is counted: no address is used twice
         about, total = self._model.config.get_text_config(), sum(kept.values()) / 64
         del logits
         a_state = about.hidden_size * next(self._model.parameters()).element_size()
         return total, total / about.num_hidden_layers + a_state * about.num_hidden_layers
+
+    def _half_adapters(self) -> contextlib.AbstractContextManager:
+        """On a GPU adapters multiply in bfloat16, like all the rest; peft would make their inputs float32 as their weights are."""
+        if self._trunk.device.type != "cuda":
+            return contextlib.nullcontext()
+        from peft.helpers import disable_input_dtype_casting
+        return disable_input_dtype_casting(self._model)
 
     def _ids(self, texts: Sequence[str]) -> list[list[int]]:
         return self._language.token_ids(texts, self.settings["max_tokens"])

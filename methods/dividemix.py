@@ -1,7 +1,7 @@
 """Two students split the pool for each other into clean and noisy items, and share their guesses about the noisy ones.
 
-DivideMix (Li et al. 2020, arXiv 2002.07394) without MixUp: a mixture of two Gaussians over their loss under the other student gives
-each item's chance to be clean; targets mix the teacher's label with both students' sharpened mean answer in that
+DivideMix (Li et al. 2020, arXiv 2002.07394) without MixUp: a mixture of two Gaussians over their loss under the other student
+gives each item's chance to be clean; targets mix the teacher's label with both students' sharpened mean answer in that
 proportion.
 """
 import numpy as np
