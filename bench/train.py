@@ -39,6 +39,7 @@ from state.files import utc_now, write_atomic
 PROJECT = Path(__file__).resolve().parent.parent
 RESULTS = PROJECT / "bench" / "results" / "train.json"
 WAYS = ("aar", "trainer", "padded")
+SOURCES = ("movies", "amazon", "news", "tweets")
 TOLERANCE = 0.01
 """How far the mean losses over the last third of the steps may lie apart."""
 SEED = 0
@@ -60,7 +61,7 @@ CASES = {
     "smollm2-135m-lora": Case("smollm2-135m", 128, 1.9, {**LORA, "lr": 2e-4}),
 }
 GPU_CASES = {
-    "qwen3-4b-lora": Case("qwen3-4b", 512, 1.5, {**LORA, "rank": 32, "alpha": 32, "rslora": True, "lr": 1e-4, "max_tokens": 1024}, micro=8),
+    "qwen3-4b-lora": Case("qwen3-4b", 512, 1.5, {**LORA, "rank": 32, "alpha": 32, "rslora": True, "lr": 1e-4}, micro=8),
 }
 
 
@@ -98,10 +99,12 @@ def workload(case: Case) -> tuple[LanguageModel, list[str], np.ndarray]:
     if case.model == "qwen3-4b":
         lengths = np.clip(rng.lognormal(np.log(300), 0.65, case.examples), 20, 1024).astype(int)
         labels = rng.integers(0, 2, case.examples)
-        return MadeUp(), [" ".join(map(str, rng.integers(0, 75_000, n) * 2 + label)) for n, label in zip(lengths, labels)], labels
-    rows = [row for name in ("movies", "amazon", "news", "tweets") for row in load_rows(RatedData(source="rated", set=name, threshold=0.5))]
+        tokens = [rng.integers(0, MadeUp.shape["vocab_size"] // 2, length) * 2 for length in lengths]  # odd ones tell class 1
+        return MadeUp(), [" ".join(map(str, ids + label)) for ids, label in zip(tokens, labels)], labels
+    rows = [row for name in SOURCES for row in load_rows(RatedData(source="rated", set=name, threshold=0.5))]
     chosen = [rows[index] for index in rng.choice(len(rows), case.examples, replace=False)]
-    return LanguageModel(resolve_model(case.model), max_tokens=256), [row.fields["text"] for row in chosen], np.array([row.label for row in chosen])
+    language = LanguageModel(resolve_model(case.model), max_tokens=256)
+    return language, [row.fields["text"] for row in chosen], np.array([row.label for row in chosen])
 
 
 class Worker:
@@ -143,10 +146,10 @@ def work(case: Case, way: str, threads: int) -> None:
         train = trainers.WAYS[way](student, language, case)
     warm = 2 * case.settings["batch"]
     train(texts[:warm], labels[:warm])
-    lengths = [len(ids) for ids in language.token_ids(texts, case.settings.get("max_tokens"))]
+    lengths = [len(ids) for ids in language.token_ids(texts)]
     about = {"device": trainers.device_name(language.device), "mean_tokens": float(np.mean(lengths)), "longest_tokens": max(lengths)}
     if way == "aar":
-        about |= {"matmul_gflops": trainers.matmul_gflops(language.device), "packs": language.packs(language.limit(case.settings.get("max_tokens"))),
+        about |= {"matmul_gflops": trainers.matmul_gflops(language.device), "packs": language.packs(language.limit()),
                   "gflop_an_example": trainers.flop_a_token(student) * float(np.mean(lengths)) / 1e9}
     print(json.dumps(about), file=answers, flush=True)
     for _ in sys.stdin:
@@ -214,10 +217,10 @@ def table(results: dict) -> str:
         speed, peak, last = one["examples_per_second"], one["peak_mib"], one["last_third_loss"]
         lines += [
             f"{one['ratio_vs_trainer']:6.2f} x the Trainer  {met} {'' if goal is None else f'goal {goal}'}  {name} on {one['device']}",
-            f"       examples/s: AAR {speed['aar']:.1f}, Trainer {speed['trainer']:.1f}, padded loop {speed['padded']:.1f} ({one['ratio_vs_padded']:.2f} x); "
-            f"{one['mean_tokens']:.0f} tokens on average, {one['longest_tokens']} at most",
-            f"       mean loss over the last third of {one['steps']} steps: AAR {last['aar']:.4f}, Trainer {last['trainer']:.4f}, padded loop "
-            f"{last['padded']:.4f}; largest difference in a step {one['largest_loss_difference']:.1e}",
+            f"       examples/s: AAR {speed['aar']:.1f}, Trainer {speed['trainer']:.1f}, padded loop {speed['padded']:.1f} "
+            f"({one['ratio_vs_padded']:.2f} x); {one['mean_tokens']:.0f} tokens on average, {one['longest_tokens']} at most",
+            f"       mean loss over the last third of {one['steps']} steps: AAR {last['aar']:.4f}, Trainer {last['trainer']:.4f}, "
+            f"padded loop {last['padded']:.4f}; largest difference in a step {one['largest_loss_difference']:.1e}",
             f"       peak memory, MiB: AAR {peak['aar']:.0f}, Trainer {peak['trainer']:.0f}, padded loop {peak['padded']:.0f}; "
             f"{100 * one['matmul_share']:.0f} % of the measured matmul peak",
         ]
@@ -238,8 +241,8 @@ def main() -> None:
     import torch
     gpu = torch.cuda.is_available()
     chosen = {**CASES, **GPU_CASES} if arguments.only else GPU_CASES if gpu else CASES
-    results: dict = {"time": utc_now(), "cores": len(os.sched_getaffinity(0)), "threads": arguments.threads, "python": platform.python_version(),
-                     "torch": torch.__version__, "cases": {}}
+    results: dict = {"time": utc_now(), "cores": len(os.sched_getaffinity(0)), "threads": arguments.threads,
+                     "python": platform.python_version(), "torch": torch.__version__, "cases": {}}
     for name, case in chosen.items():
         if arguments.only in (None, name):
             results["cases"][name] = measure(name, case, arguments.rounds, arguments.threads, in_turns=not gpu)

@@ -34,8 +34,8 @@ def classifier(student: Any, language: Any) -> Any:
             else:
                 with torch.random.fork_rng([language.device] if half else []):
                     torch.manual_seed(student._seed)
-                    self.base = get_peft_model(base, LoraConfig(
-                        r=settings["rank"], lora_alpha=settings["alpha"], use_rslora=settings["rslora"], target_modules=settings["targets"]))
+                    self.base = get_peft_model(base, LoraConfig(r=settings["rank"], lora_alpha=settings["alpha"],
+                                                                use_rslora=settings["rslora"], target_modules=settings["targets"]))
             self.head = torch.nn.Linear(width, 2, device=language.device)
             torch.nn.init.zeros_(self.head.weight)
             torch.nn.init.zeros_(self.head.bias)
@@ -95,6 +95,7 @@ def with_trainer(student: Any, language: Any, case: Any) -> Callable:
     from transformers import PrinterCallback, Trainer, TrainingArguments
     model, cuda = classifier(student, language), language.device.type == "cuda"
     start, settings = Start(model), student.settings
+    parts = settings["batch"] // case.micro
 
     def train(texts, labels) -> list[float]:
         start.again()
@@ -105,13 +106,13 @@ def with_trainer(student: Any, language: Any, case: Any) -> Callable:
         schedule = torch.optim.lr_scheduler.LambdaLR(adam, lambda step: rate(min(step, steps - 1), steps, settings["warmup"]))
         with tempfile.TemporaryDirectory() as folder:
             trainer = Trainer(model, TrainingArguments(
-                folder, num_train_epochs=1, per_device_train_batch_size=case.micro, gradient_accumulation_steps=settings["batch"] // case.micro,
+                folder, num_train_epochs=1, per_device_train_batch_size=case.micro, gradient_accumulation_steps=parts,
                 max_grad_norm=MOST_NORM, train_sampling_strategy="sequential", bf16=cuda, use_cpu=not cuda, save_strategy="no",
                 logging_strategy="no", report_to="none", disable_tqdm=True, remove_unused_columns=False, dataloader_pin_memory=cuda,
             ), data_collator=padded, train_dataset=examples, optimizers=(adam, schedule))
             trainer.remove_callback(PrinterCallback)
             trainer.train()
-        return in_steps(model.losses, settings["batch"] // case.micro)
+        return in_steps(model.losses, parts)
 
     return train
 

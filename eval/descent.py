@@ -54,15 +54,16 @@ class Descent:
     _halved: bool = False
 
     def run(self, on_epoch: Callable[[int], Any] | None) -> None:
-        """All epochs, or until `on_epoch(number)` returns True. ValueError where the loss stops being a number, MemoryError where
-        memory does not suffice."""
+        """All epochs, or until `on_epoch(number)` returns True. ValueError where the loss stops being a number, MemoryError
+        where memory does not suffice."""
         import torch
         adam = torch.optim.AdamW([
             {"params": [one for one in self.parameters if one.ndim > 1], "weight_decay": self.l2},
             {"params": [one for one in self.parameters if one.ndim <= 1], "weight_decay": 0.0},  # biases and norms go free
         ], lr=self.lr, fused=True)
         device = self.trunk.device
-        self._targets, self._weights = (torch.from_numpy(array).to(device, torch.float32) for array in (self.targets, self.weights))
+        self._targets = torch.from_numpy(self.targets).to(device, torch.float32)
+        self._weights = torch.from_numpy(self.weights).to(device, torch.float32)
         steps, values, number = self.epochs * -(-len(self.lengths) // self.batch), [], 0
         for step, (rows, last) in enumerate(batches(len(self.lengths), self.batch, self.epochs, self.seed)):
             for group in adam.param_groups:
@@ -149,14 +150,14 @@ def batches(count: int, batch: int, epochs: int, seed: int) -> Iterator[tuple[np
 
 
 def rate(step: int, steps: int, warmup: float) -> float:
-    """The share of the learning rate in a step, counted from 0: linearly up during a share `warmup` of the steps, down to 0 then."""
+    """The share of the learning rate in a step, counted from 0: linearly up during a share `warmup` of the steps, then down."""
     rising = min(math.ceil(warmup * steps), steps - 1)
     return min((step + 1) / (rising + 1), (steps - step) / (steps - rising))
 
 
 def room(device: Any, weights: int, keeps: float) -> float:
-    """How many tokens fit beside `weights` bytes if the backward pass wants `keeps` bytes of each. It depends on the device, not
-    on what else runs there: the same training is cut the same way."""
+    """How many tokens fit beside `weights` bytes if the backward pass wants `keeps` bytes of each. It depends on the device,
+    not on what else runs there: the same training is cut the same way."""
     import torch
     if device.type != "cuda":
         return KEPT["cpu"] / keeps

@@ -22,8 +22,8 @@ from eval.packing import Trunk
 from eval.student import check_targets, check_weights, sigmoid
 
 SETTINGS: dict[str, Any] = {
-    "method": "lora", "rank": 32, "alpha": 32.0, "rslora": True, "targets": "all-linear", "head": "tokens", "epochs": 5, "lr": 1e-4,
-    "warmup": 0.1, "batch": 32, "max_tokens": 1024, "pooling": "mean", "micro_tokens": None, "checkpointing": None,
+    "method": "lora", "rank": 32, "alpha": 32.0, "rslora": True, "targets": "all-linear", "head": "tokens", "epochs": 5,
+    "lr": 1e-4, "warmup": 0.1, "batch": 32, "max_tokens": 1024, "pooling": "mean", "micro_tokens": None, "checkpointing": None,
 }
 """Those of the published study (FineTuning of eval/task.py says what they are), and of this class alone: `pooling` ("mean" or
 "cls") of an encoder under a head; `micro_tokens`, how many tokens are read at once while training, and `checkpointing`, to
@@ -140,8 +140,8 @@ class FineTuned:
         return embed(model, self._ids(strings(source)), layers, pool or ("last" if self._language.causal else "mean"))
 
     def zero_shot(self, source: Any) -> np.ndarray:
-        """What the untrained model answers: chances (m, 2) float32 of a batch's texts or of prompts. Elicitation track. ValueError
-        where the task does not say how the answers are written, and for an encoder."""
+        """What the untrained model answers: chances (m, 2) float32 of a batch's texts or of prompts. Elicitation track.
+        ValueError where the task does not say how the answers are written, and for an encoder."""
         if self._answers is None:
             raise ValueError("this task has no prompts: the model cannot be asked")
         logits = self._language.answer_logits(strings(source), self._answers)
@@ -196,7 +196,8 @@ class FineTuned:
             self._output = model.get_output_embeddings()
             self._answer_ids = list(self._language.answer_ids(self._answers))
             if type(self._output) is not torch.nn.Linear:
-                raise ValueError(f"head='tokens' with {type(self._output).__name__} as the head: keep adapters off it, or choose head='head'")
+                raise ValueError(f"head='tokens' with {type(self._output).__name__} as the model's own head: keep adapters off "
+                                 "it, or choose head='head'")
         else:
             self._output = torch.nn.Linear(model.config.get_text_config().hidden_size, 2, device=device)
             torch.nn.init.zeros_(self._output.weight)
@@ -248,7 +249,8 @@ class FineTuned:
         tokens, anew = self.settings["micro_tokens"], self.settings["checkpointing"]
         if tokens is None or anew is None:
             device = self._trunk.device
-            weights = sum(one.nbytes for one in self._model.parameters()) + 12 * sum(one.numel() for one in self._learned.values())
+            weights = sum(one.nbytes for one in self._model.parameters())
+            weights += 12 * sum(one.numel() for one in self._learned.values())  # gradients and what AdamW keeps
             plainly, sparingly = (room(device, weights, keeps) for keeps in self._bytes_a_token)
             anew = plainly < longest if anew is None else anew
             tokens = at_once(device, sparingly if anew else plainly) if tokens is None else tokens
@@ -277,7 +279,8 @@ class FineTuned:
         return total, total / about.num_hidden_layers + a_state * about.num_hidden_layers
 
     def _half_adapters(self) -> contextlib.AbstractContextManager:
-        """On a GPU adapters multiply in bfloat16, like all the rest; peft would make their inputs float32 as their weights are."""
+        """On a GPU adapters multiply in bfloat16, like all the rest; peft would turn their inputs to the float32 of their
+        weights."""
         if self._trunk.device.type != "cuda":
             return contextlib.nullcontext()
         from peft.helpers import disable_input_dtype_casting

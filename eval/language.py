@@ -28,8 +28,8 @@ GENERATE_TOKENS = {"cpu": 2048, "cuda": 32_768}
 
 
 class LanguageModel:
-    """The model and tokenizer in `folder`. `device`: "cuda", "cpu", ...; by default a GPU where there is one. Texts of more than
-    `max_tokens` tokens are cut in the middle."""
+    """The model and tokenizer in `folder`. `device`: "cuda", "cpu", ...; by default a GPU where there is one. Texts of more
+    than `max_tokens` tokens are cut in the middle."""
 
     def __init__(self, folder: str | Path, device: str | None = None, max_tokens: int = 1024) -> None:
         self.folder, self.max_tokens, self._device = Path(folder), max_tokens, device
@@ -91,8 +91,8 @@ class LanguageModel:
         return min(max_tokens or self.max_tokens, positions, self.tokenizer.model_max_length)
 
     def token_ids(self, texts: Sequence[str], max_tokens: int | None = None) -> list[list[int]]:
-        """The tokens of each text, special ones included, at most `max_tokens`: a long text is cut in the middle. ValueError for
-        a text without any."""
+        """The tokens of each text, special ones included, at most `max_tokens`: a long text is cut in the middle. ValueError
+        for a text without any."""
         if isinstance(texts, str):
             raise ValueError("texts is one string: pass an array of texts")
         if not len(texts):
@@ -109,8 +109,8 @@ class LanguageModel:
         while all(found) and found[0][0] == found[1][0] and not self.tokenizer.decode(found[0][0]).strip():
             found = [ids[1:] for ids in found]  # some tokenizers write a space as a token of its own
         if not all(found) or found[0][0] == found[1][0]:
-            raise ValueError(f"answers {answers[0]!r} and {answers[1]!r} begin with the same token of {self.folder.name}: choose "
-                             "answers that differ in their first one")
+            raise ValueError(f"answers {answers[0]!r} and {answers[1]!r} begin with the same token of {self.folder.name}: "
+                             "choose answers that differ in their first one")
         return found[0][0], found[1][0]
 
     def answer_logits(self, prompts: Sequence[str], answers: tuple[str, str]) -> np.ndarray:
@@ -129,8 +129,8 @@ class LanguageModel:
         self._check_causal("writes")
         ids = self.token_ids(prompts, max(1, min(self.max_tokens, self.limit(10**9) - max_new_tokens)))
         own, pad = self.model.generation_config, self.tokenizer.pad_token_id or 0
-        settings = GenerationConfig(max_new_tokens=max_new_tokens, do_sample=False, pad_token_id=pad, bos_token_id=own.bos_token_id,
-                                    eos_token_id=own.eos_token_id or self.tokenizer.eos_token_id)
+        settings = GenerationConfig(max_new_tokens=max_new_tokens, do_sample=False, pad_token_id=pad,
+                                    bos_token_id=own.bos_token_id, eos_token_id=own.eos_token_id or self.tokenizer.eos_token_id)
         written = np.empty(len(ids), object)
         order = np.argsort([len(tokens) for tokens in ids], kind="stable")
         lengths = [len(ids[row]) + max_new_tokens for row in order]

@@ -74,9 +74,10 @@ class Trunk:
         for row, sequence in zip(tokens, sequences):
             row[: len(sequence)] = sequence
         # Padding stands on the right, where a causal model never looks.
-        mask = None if self.causal or lengths.min() == lengths.max() else np.arange(lengths.max()) < lengths[:, None]
-        return self._run(input_ids=self._tensor(tokens), attention_mask=mask if mask is None else self._tensor(mask.astype(np.int64))
-                         ).flatten(0, 1)
+        mask = None
+        if not self.causal and lengths.min() < lengths.max():
+            mask = self._tensor((np.arange(lengths.max()) < lengths[:, None]).astype(np.int64))
+        return self._run(input_ids=self._tensor(tokens), attention_mask=mask).flatten(0, 1)
 
     def _tensor(self, array: np.ndarray) -> Any:
         import torch
@@ -134,7 +135,7 @@ def _register() -> None:
 
 def _attention(module: Any, query: Any, key: Any, value: Any, attention_mask: Any, segments: Segments | None = None,
                **options: Any) -> tuple[Any, None]:
-    """What transformers calls in each layer: query, key and value are (1, heads, tokens, width), the first may have more heads."""
+    """What transformers calls in each layer: query, key, value are (1, heads, tokens, width); the first may have more heads."""
     from transformers.integrations.sdpa_attention import sdpa_attention_forward
     if segments is None:
         return sdpa_attention_forward(module, query, key, value, attention_mask, **options)

@@ -12,10 +12,9 @@ import random
 from dataclasses import dataclass, replace
 from itertools import product
 
-from eval.data.candidates import plan_answers
+from eval.data.candidates import check_choices, plan_answers
 from eval.data.rows import Row
 from eval.task import GeneratedData
-from state.errors import UserError
 
 NAMES = ("Ada", "Amir", "Ana", "Ben", "Carl", "Chloe", "Dana", "Elif", "Eva", "Finn", "Hugo", "Ines", "Jack", "Kofi", "Lena",
          "Leo", "Lily", "Mia", "Nina", "Noah", "Omar", "Priya", "Ravi", "Rosa", "Sam", "Tom", "Wei", "Yuki", "Zoe")
@@ -29,6 +28,8 @@ DEEDS = {
     "*": ("then has {} times as many",),
 }
 SIGNS = {"+": "plus", "-": "minus", "*": "times"}
+WRONG_ANSWERS = 3
+"""How many wrong answers to a problem there are; several solutions may end in the same one."""
 MOST = 999
 """The largest number that may come up."""
 
@@ -137,8 +138,7 @@ def rows(data: GeneratedData) -> list[Row]:
 
     The group is the question, the key the solution's last number. UserError for more solutions than there are phrasings.
     """
-    if data.choices > len(PHRASINGS):
-        raise UserError(f"choices = {data.choices}: arithmetic has {len(PHRASINGS)} ways to write a solution, ask for no more")
+    check_choices(data.source, data.choices, len(PHRASINGS))
     rng, seen, made = random.Random(data.seed), set(), []
     while len(seen) < data.questions:
         right = _problem(rng)
@@ -147,13 +147,12 @@ def rows(data: GeneratedData) -> list[Row]:
         seen.add(right)
         name, things = rng.choice(NAMES), rng.choice(THINGS)
         question = _question(rng, name, things, right)
-        answers = plan_answers(rng, data.choices)
         solutions = {right.answer: right}  # one for each last number, the right one first
-        while len(solutions) <= max(answers):
+        while len(solutions) <= WRONG_ANSWERS:
             wrong = _mistake(rng, right)
             if wrong.possible():
                 solutions.setdefault(wrong.answer, wrong)
-        by_answer = list(solutions.values())
+        by_answer, answers = list(solutions.values()), plan_answers(rng, data.choices, WRONG_ANSWERS)
         for answer, phrasing in zip(answers, rng.sample(PHRASINGS, data.choices)):
             solution = by_answer[answer]
             made.append(Row({"question": question, "choice": _write(solution, things, phrasing)},

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 
 from state.errors import UserError
 
@@ -10,21 +11,23 @@ RIGHT_LEADS = 0.65
 most candidates of the other questions, which keeps that shortcut below a student that reads."""
 
 
-def plan_answers(rng: random.Random, count: int) -> list[int]:
-    """The answer (count,) that each candidate gives: 0 is the right one, 1 the favourite mistake, 2, 3, ... other mistakes.
+def check_choices(source: str, count: int, ways: int) -> None:
+    """UserError unless `count` choices of a question can be made in `ways` that tell nothing about their labels."""
+    if not 3 <= count <= ways:
+        raise UserError(f"choices = {count}: {source} makes 3 to {ways} choices of a question (of two, none is the most frequent; "
+                        f"and there are {ways} ways to write one)")
 
-    At least one candidate is right and one is wrong, and a single answer is the most frequent. UserError below 3 candidates,
-    of which none could be the most frequent.
+
+def plan_answers(rng: random.Random, count: int, mistakes: int) -> list[int]:
+    """The answer that each of `count` >= 3 candidates gives: 0 is the right one, 1 to `mistakes` are wrong ones.
+
+    At least one candidate is right and one is wrong, and a single answer is the most frequent.
     """
-    if count < 3:
-        raise UserError(f"choices = {count}: generated questions need at least 3, or no answer is the most frequent")
-    if rng.random() < RIGHT_LEADS:
-        right = rng.randint((count + 1) // 2, count - 1)
-        favourite = rng.randint(1, min(right - 1, count - right))
-    else:
-        right = rng.randint(1, (count - 1) // 2)
-        favourite = rng.randint(right + 1, count - right)
-    others = range(2, 2 + count - right - favourite)
-    answers = [0] * right + [1] * favourite + list(others)
-    rng.shuffle(answers)
-    return answers
+    right_leads = rng.random() < RIGHT_LEADS
+    while True:
+        right = rng.randint(1, count - 1)
+        answers = [0] * right + [rng.randint(1, mistakes) for _ in range(count - right)]
+        (leader, most), (_, second) = Counter(answers).most_common(2)
+        if most > second and (leader == 0) == right_leads:
+            rng.shuffle(answers)
+            return answers

@@ -14,10 +14,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import product
 
-from eval.data.candidates import plan_answers
+from eval.data.candidates import check_choices, plan_answers
 from eval.data.rows import Row
 from eval.task import GeneratedData
-from state.errors import UserError
 
 # Code -> words. `{v}` stands for the variable, `{k}` for a constant, `{}` for what comes before.
 PARTS = {"xs": "in xs", "xs[1:]": "after the first element of xs", "xs[:-1]": "before the last element of xs",
@@ -64,6 +63,9 @@ def _probes() -> list[list[int]]:
 
 
 PROBES = _probes()
+FORGETS = 0.9
+"""Share of the mistakes by which something is left out; a small model hardly notices that one thing is taken for another."""
+WRONG_ANSWERS = 3
 TELLING = 4
 """On how many of them a wrong choice gives something else than the right one, at least: no label hangs on one input."""
 
@@ -146,7 +148,7 @@ def _specification(rng: random.Random) -> Program:
         program = Program(part="xs" if rng.random() < 0.6 else rng.choice(list(PARTS)), kind=rng.choice(list(KINDS)),
                           relation=relation, constant=_constant(rng, relation), result=result,
                           value="{v}" if result == "len({})" else rng.choice(list(VALUES)))
-        if len(program.asked()) < 2 or not (program.kind or program.relation):
+        if not program.asked():
             continue
         if program.part == "set(xs)" and result == "list({})":
             continue  # the order of a set is nobody's business
@@ -156,7 +158,8 @@ def _specification(rng: random.Random) -> Program:
 
 def _forget(rng: random.Random, right: Program) -> Program:
     """One thing that is asked for is left out, or two."""
-    names = rng.sample(right.asked(), 1 if rng.random() < 0.75 else 2)
+    asked = right.asked()
+    names = rng.sample(asked, 2 if len(asked) > 1 and rng.random() < 0.25 else 1)
     return replace(right, **{name: FORGOTTEN[name] for name in names})
 
 
@@ -168,12 +171,6 @@ def _confuse(rng: random.Random, right: Program) -> Program:
     return _changed(rng, right, name)
 
 
-def _add(rng: random.Random, right: Program) -> Program:
-    """Something is done that nobody asked for."""
-    name = rng.choice([name for name in FORGOTTEN if getattr(right, name) == FORGOTTEN[name]] or right.asked())
-    return _changed(rng, right, name)
-
-
 def _changed(rng: random.Random, right: Program, name: str) -> Program:
     """The program with something else in one place."""
     others = [code for code in TABLES[name] if code not in (getattr(right, name), FORGOTTEN.get(name))]
@@ -182,13 +179,15 @@ def _changed(rng: random.Random, right: Program, name: str) -> Program:
     return changed if comparable else replace(changed, constant=_constant(rng, changed.relation))
 
 
-MISTAKES = {_forget: 0.7, _add: 0.2, _confuse: 0.1}
-"""Mostly mistakes that a small model notices: it hardly does where one thing is taken for another."""
-
-
-def _mistake(rng: random.Random, right: Program) -> Program:
-    kind, = rng.choices(list(MISTAKES), list(MISTAKES.values()))
-    return kind(rng, right)
+def _wrong_programs(rng: random.Random, right: Program, expected: tuple[str, ...], authors: int) -> list[Program]:
+    """What comes out when each of some authors makes one mistake: at most WRONG_ANSWERS programs that behave in as many ways."""
+    found: dict[tuple[str, ...], Program] = {}
+    for _ in range(authors):
+        wrong = (_forget if rng.random() < FORGETS else _confuse)(rng, right)
+        outputs = run(_inline(wrong, "x"))
+        if sum(one != other for one, other in zip(outputs, expected)) >= TELLING:
+            found.setdefault(outputs, wrong)
+    return list(found.values())[:WRONG_ANSWERS]
 
 
 def rows(data: GeneratedData) -> list[Row]:
@@ -197,23 +196,17 @@ def rows(data: GeneratedData) -> list[Row]:
     The group is the question, the key what the choice returns for PROBES. UserError for more bodies than there are ways to
     write one.
     """
-    if data.choices > len(WRITINGS):
-        raise UserError(f"choices = {data.choices}: snippets has {len(WRITINGS)} ways to write a function, ask for no more")
+    check_choices(data.source, data.choices, len(WRITINGS))
     rng, seen, made = random.Random(data.seed), set(), []
     while len(seen) < data.questions:
         right = _specification(rng)
         expected = run(_inline(right, "x"))
-        if expected in seen:
+        programs = _wrong_programs(rng, right, expected, data.choices)
+        if expected in seen or not programs:
             continue
         seen.add(expected)
-        question, answers = right.words(f"{rng.choice(PLACES)} {rng.choice(NOUNS)}"), plan_answers(rng, data.choices)
-        programs = {expected: right}  # one for each behaviour, the right one first
-        while len(programs) <= max(answers):
-            wrong = _mistake(rng, right)
-            outputs = run(_inline(wrong, "x"))
-            if sum(wrong_one != right_one for wrong_one, right_one in zip(outputs, expected)) >= TELLING:
-                programs.setdefault(outputs, wrong)
-        by_answer = list(programs.values())
+        question = right.words(f"{rng.choice(PLACES)} {rng.choice(NOUNS)}")
+        by_answer, answers = [right, *programs], plan_answers(rng, data.choices, len(programs))
         for answer, (layout, v) in zip(answers, rng.sample(WRITINGS, data.choices)):
             body = layout(by_answer[answer], v)
             outputs = run(body)

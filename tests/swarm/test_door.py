@@ -205,6 +205,34 @@ def test_a_method_within_noise_of_the_best_goes_on_to_all_draws_and_is_paired_wi
 # -- the walls --------------------------------------------------------------------------------------------------------------
 
 
+TRY = """
+import os, sys
+from eval.w2s import open_kit, practice_test
+sys.path.insert(0, "methods")
+import soft
+kit = os.environ["AAR_TASK"]
+batch, labels = practice_test(kit + "/practice")
+model = soft.fit(open_kit(kit + "/practice"))
+print("right", ((model.predict_proba(batch)[:, 1] > 0.5) == labels).mean(), len(open_kit(kit + "/kit").texts))
+"""
+ASK = """
+import os
+from eval.w2s import open_kit
+student = open_kit(os.environ["AAR_TASK"] + "/kit").student()
+print("embedded", student.embed(["a text of my own"], layers=2, pool="mean").shape)
+"""
+
+
+def test_an_agent_can_try_a_method_on_the_open_kit_in_its_own_shell(run, smoke):
+    outcome = run.sh(f"python - <<'END'{TRY}END")
+    assert outcome.code == 0 and outcome.output.startswith("right 0.") and outcome.output.endswith(f" {smoke.task.pool}\n")
+
+
+def test_in_a_job_the_strong_model_can_read_texts_of_the_agents_own(run):
+    outcome = run.sh(f"mkdir -p notes; cat > notes/ask.py <<'END'{ASK}END\naar job -- python notes/ask.py")
+    assert "embedded (1, 384)" in outcome.output
+
+
 def test_an_agent_can_write_its_worktree_and_nothing_else(run):
     inside = {
         "touch /aar/worktree/methods/mine.py": True,  # the control: writing works where it may
