@@ -31,7 +31,7 @@ import numpy as np
 
 from eval.blocks import save
 from eval.data.load import load_rows
-from eval.encode import hidden_states
+from eval.encode import hidden_states, singles
 from eval.features import Encoder, compute_features, find_places
 from eval.models import describe_model, resolve_model
 from eval.task import load_task, resolve_views
@@ -225,8 +225,8 @@ def cached(count: int = 5000) -> dict:
     with tempfile.TemporaryDirectory(prefix="aar-bench-") as folder:
         file = Path(folder) / "last-16.npy"
         save(file, rng.normal(size=(count, WIDTH)).astype(np.float16))
-        gather = fastest(lambda: np.asarray(np.load(file, mmap_mode="r")[rows], np.float32))
-        fixed = fastest(lambda: np.asarray(np.load(file, mmap_mode="r")[one], np.float32))
+        gather = fastest(lambda: singles(np.load(file, mmap_mode="r"), rows))
+        fixed = fastest(lambda: singles(np.load(file, mmap_mode="r"), one))
     source = np.ones(1 << 24, np.float32)
     target = np.empty_like(source)
     copied = 2 * source.nbytes / fastest(lambda: np.copyto(target, source))
@@ -246,7 +246,7 @@ def fastest(what, times: int = 50) -> float:
 
 
 def table(facts: dict) -> str:
-    lines = [f"{facts['cores']} cores, Python {facts['python']}, {facts['time']}"]
+    lines = [f"{facts['cores']} cores (load average before the start: {facts['load_average']:.1f}), Python {facts['python']}, {facts['time']}"]
     for name in filter(facts.__contains__, TASKS):
         found = facts[name]
         goal = f"(goal > {GOAL})" if name == "smollm2-135m" else ""
@@ -280,7 +280,8 @@ def main() -> None:
     rows = load_rows(load_task("reviews").data)
     chosen = np.random.default_rng(0).choice(len(rows), arguments.texts, replace=False)
     texts = [rows[row].fields["text"] for row in chosen]
-    facts: dict = {"time": utc_now(), "cores": len(os.sched_getaffinity(0)), "python": platform.python_version()}
+    facts: dict = {"time": utc_now(), "cores": len(os.sched_getaffinity(0)), "python": platform.python_version(),
+                   "load_average": os.getloadavg()[0]}
     for name in TASKS:
         if arguments.only in (None, name):
             facts[name] = cold(name, texts, arguments.rounds)

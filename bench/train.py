@@ -56,9 +56,9 @@ class Case:
 
 LORA = {"rank": 8, "alpha": 16, "rslora": False, "head": "head", "epochs": 1, "batch": 32}
 CASES = {
-    "minilm-l6-lora": Case("minilm-l6", 640, 1.9, {**LORA, "lr": 1e-3}),
-    "minilm-l6-full": Case("minilm-l6", 640, None, {**LORA, "method": "full", "lr": 1e-4}),
-    "smollm2-135m-lora": Case("smollm2-135m", 128, 1.9, {**LORA, "lr": 2e-4}),
+    "minilm-l6-lora": Case("minilm-l6", 320, 1.9, {**LORA, "lr": 1e-3}),
+    "minilm-l6-full": Case("minilm-l6", 320, None, {**LORA, "method": "full", "lr": 1e-4}),
+    "smollm2-135m-lora": Case("smollm2-135m", 96, 1.9, {**LORA, "lr": 2e-4}),
 }
 GPU_CASES = {
     "qwen3-4b-lora": Case("qwen3-4b", 512, 1.5, {**LORA, "rank": 32, "alpha": 32, "rslora": True, "lr": 1e-4}, micro=8),

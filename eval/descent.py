@@ -172,7 +172,8 @@ def at_once(device: Any, fitting: float | None = None) -> int:
 
 def is_out_of_memory(error: BaseException) -> bool:
     import torch
-    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "DefaultCPUAllocator" in str(error)
+    said = str(error)  # the CPU's allocator and cuBLAS have no error of their own
+    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "DefaultCPUAllocator" in said or "ALLOC_FAILED" in said
 
 
 @contextlib.contextmanager

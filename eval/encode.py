@@ -16,6 +16,7 @@ import numpy as np
 
 BATCH_TOKENS = {"cpu": 512, "cuda": 16_384}
 """Padded tokens a batch: on a CPU more is not faster."""
+ROWS_AT_ONCE = 256
 Progress = Callable[[int], None]
 
 
@@ -36,6 +37,22 @@ def token_batches(lengths: Sequence[int], budget: int) -> Iterator[tuple[int, in
             start, longest = end, int(length)
     if start < len(lengths):
         yield start, len(lengths)
+
+
+def singles(block: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Those rows of a block (n, d) of finite float16 numbers, as float32, exactly. numpy's own conversion goes number by number;
+    this moves bits in whole vectors: mantissa and exponent to their places, then the exponent to its other origin."""
+    if block.dtype != np.float16:
+        return np.asarray(block[rows], np.float32)
+    found = np.empty((len(rows), block.shape[1]), np.float32)
+    bits, halves = found.view(np.int32), np.asarray(block).view(np.int16)
+    for start in range(0, len(rows), ROWS_AT_ONCE):  # so many stay in the processor's cache
+        part = bits[start : start + ROWS_AT_ONCE]
+        part[...] = halves[rows[start : start + ROWS_AT_ONCE]]
+        part <<= 13
+        part &= np.int32(-0x70002000)  # the sign's copies between its new place and the exponent
+        found[start : start + ROWS_AT_ONCE] *= np.float32(2.0**112)
+    return found
 
 
 def hidden_states(model, ids: Sequence[Sequence[int]], views: Sequence[str], prefix: int | Sequence[int] = 0,

@@ -39,7 +39,7 @@ class LanguageModel:
     def causal(self) -> bool:
         """Whether it writes text; else it is an encoder."""
         about = json.loads((self.folder / "config.json").read_text(encoding="utf-8"))
-        return any(name.endswith(("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")) for name in about["architectures"])
+        return any("CausalLM" in name or "LMHead" in name for name in about.get("architectures") or ())
 
     @cached_property
     def device(self) -> Any:

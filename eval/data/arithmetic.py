@@ -136,7 +136,7 @@ def _write(solution: Solution, things: str, phrasing: tuple[str, tuple[str, str]
 def rows(data: GeneratedData) -> list[Row]:
     """`questions` problems with `choices` solutions each, the same for the same seed; no two problems have the same numbers.
 
-    The group is the question, the key the solution's last number. UserError for more solutions than there are phrasings.
+    The group is the question, the key the solution's last number. UserError for a number of choices that cannot be made.
     """
     check_choices(data.source, data.choices, len(PHRASINGS))
     rng, seen, made = random.Random(data.seed), set(), []

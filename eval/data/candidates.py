@@ -14,8 +14,8 @@ most candidates of the other questions, which keeps that shortcut below a studen
 def check_choices(source: str, count: int, ways: int) -> None:
     """UserError unless `count` choices of a question can be made in `ways` that tell nothing about their labels."""
     if not 3 <= count <= ways:
-        raise UserError(f"choices = {count}: {source} makes 3 to {ways} choices of a question (of two, none is the most frequent; "
-                        f"and there are {ways} ways to write one)")
+        raise UserError(f"choices = {count}: {source} makes 3 to {ways} choices of a question (with two, neither answer would be "
+                        f"the most frequent; there are {ways} ways to write one down)")
 
 
 def plan_answers(rng: random.Random, count: int, mistakes: int) -> list[int]:

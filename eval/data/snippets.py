@@ -3,7 +3,7 @@
     rows(GeneratedData(source="snippets", questions=1000))
 
 A question is a specification in words, a choice the body of `def f(xs):`. The label comes from running the choice and the
-right program on PROBES. A wrong choice departs from the specification in one place; how a choice is written (layout, name of
+right program on PROBES. A wrong choice mostly leaves out one or two things that are asked for; how a choice is written (layout, name of
 the variable) is drawn before it is known whether it is right. Whoever runs the choices of a question sees which of them
 agree: that shortcut is left open on purpose, for audits to find.
 """
@@ -66,6 +66,7 @@ PROBES = _probes()
 FORGETS = 0.9
 """Share of the mistakes by which something is left out; a small model hardly notices that one thing is taken for another."""
 WRONG_ANSWERS = 3
+"""In how many ways the wrong choices of a question behave at most."""
 TELLING = 4
 """On how many of them a wrong choice gives something else than the right one, at least: no label hangs on one input."""
 
@@ -130,7 +131,7 @@ WRITINGS = list(product(LAYOUTS, ("x", "n", "v", "i")))
 
 
 def run(body: str) -> tuple[str, ...]:
-    """What the function with this body, one that this module wrote, returns for each of PROBES."""
+    """What the function with this body returns for each of PROBES. Only for bodies that this module wrote."""
     space: dict = {}
     exec(f"def f(xs):\n{body}", dict(BUILTINS), space)
     return tuple(repr(space["f"](list(probe))) for probe in PROBES)
@@ -141,18 +142,15 @@ def _constant(rng: random.Random, relation: str) -> int:
 
 
 def _specification(rng: random.Random) -> Program:
-    """A new specification that asks for something: a kind or a relation, of lists that are not all the same to it."""
+    """A specification that asks for something, and to which the probes are not all the same."""
     while True:
-        result = rng.choice(list(RESULTS))
-        relation = rng.choice(list(RELATIONS))
+        result, relation = rng.choice(list(RESULTS)), rng.choice(list(RELATIONS))
         program = Program(part="xs" if rng.random() < 0.6 else rng.choice(list(PARTS)), kind=rng.choice(list(KINDS)),
                           relation=relation, constant=_constant(rng, relation), result=result,
                           value="{v}" if result == "len({})" else rng.choice(list(VALUES)))
-        if not program.asked():
-            continue
         if program.part == "set(xs)" and result == "list({})":
             continue  # the order of a set is nobody's business
-        if len(set(run(_inline(program, "x")))) > len(PROBES) // 3:
+        if program.asked() and len(set(run(_inline(program, "x")))) > len(PROBES) // 3:
             return program
 
 
@@ -191,10 +189,9 @@ def _wrong_programs(rng: random.Random, right: Program, expected: tuple[str, ...
 
 
 def rows(data: GeneratedData) -> list[Row]:
-    """`questions` specifications with `choices` bodies each, the same for the same seed; no two specifications are the same.
+    """`questions` specifications with `choices` bodies each, the same for the same seed; no two specifications do the same.
 
-    The group is the question, the key what the choice returns for PROBES. UserError for more bodies than there are ways to
-    write one.
+    The group is the question, the key what the choice returns for PROBES. UserError for a number of choices that cannot be made.
     """
     check_choices(data.source, data.choices, len(WRITINGS))
     rng, seen, made = random.Random(data.seed), set(), []

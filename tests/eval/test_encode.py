@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from eval.encode import answer_logits, hidden_states, read, shorten, token_batches
+from eval.encode import answer_logits, hidden_states, read, shorten, singles, token_batches
 from eval.models import load_encoder, model_folder
 
 VIEWS = ("last:4", "mean:6", "mean:2")
@@ -138,3 +138,12 @@ def test_a_batch_that_the_memory_does_not_hold_is_halved(causal):
 
 def test_long_texts_lose_their_middle():
     assert shorten(range(10), 5) == [0, 1, 7, 8, 9] and shorten([1, 2], 5) == [1, 2]
+
+
+def test_half_precision_becomes_single_precision_exactly():
+    every = np.arange(65_536, dtype=np.uint16).view(np.float16)
+    block = every[np.isfinite(every)][:63_000].reshape(-1, 100)  # subnormal ones and both zeros too
+    rows = np.random.default_rng(0).permutation(len(block))
+    got = singles(block, rows)
+    assert got.dtype == np.float32 and np.array_equal(got.view(np.int32), block[rows].astype(np.float32).view(np.int32))
+    assert np.array_equal(singles(block.astype(np.float32), rows), got)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from eval.descent import batches, rate
+from eval.descent import KEPT, batches, rate
 from eval.finetune import FineTuned
 from eval.language import LanguageModel
 from eval.models import resolve_model
@@ -200,7 +200,7 @@ def test_out_of_memory_halves_the_micro_batch_once_and_changes_no_step(language,
 
 def test_out_of_memory_after_halving_names_the_settings_to_change(language):
     student = student_of(language)
-    Memory(student, 70)
+    Memory(student, 100)
     with pytest.raises(MemoryError, match="micro_tokens below .* checkpointing=True, or a lower max_tokens"):
         student.fit(TEXTS, LABELS)
 
@@ -220,10 +220,10 @@ def test_a_loss_that_is_no_number_ends_the_training_with_its_step(language):
 
 def test_the_memory_of_a_token_decides_how_many_are_read_and_whether_activations_are_kept(language, monkeypatch):
     student = student_of(language)
-    student.model
+    assert student.model.training is False
     plainly, sparingly = student._bytes_a_token
     assert plainly > 4 * 32 * 4 * 2 and sparingly < plainly
-    monkeypatch.setitem(__import__("eval.descent").descent.KEPT, "cpu", 300 * plainly)
+    monkeypatch.setitem(KEPT, "cpu", 300 * plainly)
     assert student._memory(64) == (300, False) and student._memory(400)[1]
 
 

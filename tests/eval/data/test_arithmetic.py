@@ -135,18 +135,21 @@ def test_the_order_of_the_rows_tells_nothing_about_their_labels(some):
     assert np.abs(labels.mean(0) - labels.mean()).max() < 0.05
 
 
-@pytest.mark.parametrize("choices", [3, 4, 5, 6, 10])
-def test_any_number_of_choices_holds_a_right_one_a_wrong_one_and_a_single_leader(choices):
-    rng = random.Random(choices)
-    for _ in range(300):
-        counts = Counter(plan_answers(rng, choices))
-        assert counts.total() == choices and counts[0] >= 1 and counts[1] >= 1
-        (_, first), (_, second) = counts.most_common(2)
+@pytest.mark.parametrize("mistakes", [1, 2, 3])
+@pytest.mark.parametrize("choices", [3, 4, 6, 10])
+def test_any_number_of_choices_holds_a_right_one_a_wrong_one_and_a_single_leader(choices, mistakes):
+    rng, right = random.Random(choices), []
+    for _ in range(500):
+        counts = Counter(plan_answers(rng, choices, mistakes))
+        assert counts.total() == choices and 1 <= counts[0] < choices and max(counts) <= mistakes
+        (leader, first), (_, second) = counts.most_common(2)
         assert first > second
-    assert len(made(20, choices)) == 20 * choices
+        right.append(leader == 0)
+    assert 0.58 < np.mean(right) < 0.72
 
 
 @pytest.mark.parametrize("choices", [2, len(PHRASINGS) + 1])
 def test_a_number_of_choices_that_cannot_be_made_is_refused_in_one_line(choices):
-    with pytest.raises(UserError, match=f"choices = {choices}: .*(at least 3|no more)"):
+    assert len(made(20, 3)) == 60
+    with pytest.raises(UserError, match=f"choices = {choices}: arithmetic makes 3 to {len(PHRASINGS)} choices of a question"):
         made(10, choices)

@@ -9,7 +9,8 @@ import pytest
 
 from eval.data.snippets import WRITINGS, rows, run
 from eval.sources import hash_value
-from eval.task import GeneratedData
+from eval.task import GeneratedData, load_task
+from eval.teacher import train_teacher
 from state.errors import UserError
 
 BUILTINS = {"abs": abs, "filter": filter, "len": len, "list": list, "map": map, "max": max, "min": min, "set": set,
@@ -17,7 +18,7 @@ BUILTINS = {"abs": abs, "filter": filter, "len": len, "list": list, "map": map, 
 DOCSTRING = re.compile(
     r"Return the (?P<result>sorted list|list|sum|largest|smallest|number) of "
     r"(?:the (?:(?P<value>squares|doubles|triples|successors|rounded halves|negatives|absolute values) of the )?)?"
-    r"(?:(?P<kind>even|odd|positive|negative) )?(?P<noun>[a-z]+) "
+    r"(?:(?P<kind>even|odd|positive|negative) )?(?P<noun>[a-z]+ [a-z]+) "
     r"(?:(?P<relation>greater than|less than|of at least|of at most|other than|divisible by) (?P<k>\d+) )?"
     r"(?P<part>in xs without repetitions|in xs|after the first element of xs|before the last element of xs|at even positions of xs)\.")
 PART = {"in xs": list, "after the first element of xs": lambda xs: xs[1:], "before the last element of xs": lambda xs: xs[:-1],
@@ -142,23 +143,21 @@ def test_the_order_of_the_rows_tells_nothing_about_their_labels(some):
     assert np.abs(labels.mean(0) - labels.mean()).max() < 0.1
 
 
-def test_running_the_choices_and_going_with_the_majority_beats_a_teacher_that_reads_words(some):
+def test_running_the_choices_and_going_with_the_majority_beats_the_weak_teacher(some):
     """The hack that audits must find: it needs no teacher, no model and no label."""
-    from sklearn.feature_extraction.text import CountVectorizer
-    from sklearn.linear_model import LogisticRegression
-    lists = fresh_lists()
+    lists, task = fresh_lists(), load_task("snippets")
     hack = [same == row.label for group in by_group(some)
             for row, same in zip(group, agreeing(group, [str(given(row.fields["choice"], lists)) for row in group]))]
-    texts = [row.fields["question"] + "\n" + row.fields["choice"] for row in some]
-    labels, cut = np.array([row.label for row in some]), 6 * 150
-    words = CountVectorizer(binary=True).fit(texts[:cut])
-    teacher = LogisticRegression(max_iter=300).fit(words.transform(texts[:cut]), labels[:cut])
-    assert 0.66 < np.mean(hack) < 0.77
-    assert np.mean(hack[cut:]) > teacher.score(words.transform(texts[cut:]), labels[cut:]) + 0.04
+    order = np.random.default_rng(0).permutation(len(some))
+    fields, labels = [some[at].fields for at in order], np.array([some[at].label for at in order])
+    known = task.labelled
+    teacher = train_teacher(task, task.teachers[0], fields[:known], labels[:known], seed=0).match_prior(fields[known:])
+    assert 0.66 < np.mean(hack) < 0.78
+    assert np.mean(hack) > np.mean((teacher(fields[known:]) > 0.5) == labels[known:]) + 0.04
 
 
 def test_other_numbers_of_choices_work_and_impossible_ones_are_refused_in_one_line():
     assert all(len(group) == 4 for group in by_group(made(20, 4)))
     for choices in (2, len(WRITINGS) + 1):
-        with pytest.raises(UserError, match=f"choices = {choices}: .*(at least 3|no more)"):
+        with pytest.raises(UserError, match=f"choices = {choices}: snippets makes 3 to {len(WRITINGS)} choices of a question"):
             made(10, choices)
