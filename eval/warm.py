@@ -8,8 +8,10 @@ from __future__ import annotations
 import queue
 import socket
 import sys
+import tempfile
 import threading
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import eval.runner
@@ -17,6 +19,7 @@ from eval.library import FOLDER, library_files
 from eval.models import model_mounts
 from eval.wire import Channel, WireError
 from sandbox.box import Box, Handle, Limits, Mount, start
+from sandbox.honeypot import Honeypot
 from state.errors import UserError
 
 START = "import sys; sys.path.insert(0, sys.argv[1]); from eval.runner import main; main(int(sys.argv[2]))"
@@ -50,19 +53,29 @@ def models_folder(isolation: str, size: str, model: Path) -> str:
 
 
 class WarmSandbox:
-    """One method sandbox with its channel. Use it for one job, then `close()`."""
+    """One method sandbox with its channel and its baits. Use it for one job, then `close()`.
+
+    `honeypot.touched()` says, also after `close()`, which baits the job touched; none without isolation: there are none."""
 
     def __init__(self, box: Box):
+        self.honeypot = Honeypot(None if box.isolation == "none" else tempfile.mkdtemp(prefix="aar-evaluator-"))
+        box = replace(box, mounts=(*box.mounts, *self.honeypot.mounts))
         ours, theirs = socket.socketpair()
         # The last path component of the library is the package itself.
         library = str(Path(box.inside(Path(eval.runner.__file__))).parent.parent)
-        with theirs:
-            self.handle: Handle = start(
-                box,
-                [sys.executable, "-s", "-c", START, library, str(theirs.fileno())],
-                pass_fds=(theirs.fileno(),),
-                parked=True,
-            )
+        try:
+            with theirs:
+                self.handle: Handle = start(
+                    box,
+                    [sys.executable, "-s", "-c", START, library, str(theirs.fileno())],
+                    pass_fds=(theirs.fileno(),),
+                    parked=True,
+                )
+        except BaseException:
+            ours.close()
+            self.honeypot.close()
+            raise
+        self.honeypot.hide()
         self.channel = Channel(ours)
 
     def wait_until_ready(self) -> None:
@@ -78,6 +91,7 @@ class WarmSandbox:
     def close(self) -> None:
         self.channel.socket.close()
         self.handle.kill()
+        self.honeypot.close()
 
 
 class WarmPool:

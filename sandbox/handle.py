@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from sandbox import bare, pids, watchdog
+from sandbox import bare, cgroup, watchdog
 from sandbox.capture import Capture
 
 MIB = 1 << 20
@@ -55,7 +55,7 @@ class Handle:
         self.popen, self.pid = popen, popen.pid
         self.first = first  # pid 1 of the sandbox, as the machine numbers it
         self.capture: Capture | None = None
-        self.group: Path | None = None  # see pids.py
+        self.group: Path | None = None  # see cgroup.py and pids.py
         self._limits, self._writable, self._mark = limits, writable, mark
         self._lock = threading.Lock()
         self._outer_fd, self._first_fd = os.pidfd_open(popen.pid), os.pidfd_open(first)
@@ -80,7 +80,7 @@ class Handle:
     def begin(self, limits: Limits | None = None) -> None:
         """The job starts now: the wall clock counts from here, with new `limits` if given.
 
-        The rlimits set at the start (nproc, fsize, data) stay; the watchdog's totals follow the new limits."""
+        The kernel's limits set at the start (rlimits, cgroup) stay; the watchdog's totals follow the new ones."""
         self._limits = limits or self._limits
         self._begun = time.monotonic()
         _memory_patrol.add(self._look, 0.02)
@@ -125,7 +125,9 @@ class Handle:
                     bare.kill_all(self.pid, self._mark)
                 self.popen.wait()
                 self._over = time.monotonic()
-                pids.release(self.group)
+                if cgroup.ended_for_memory(self.group):
+                    self._ended = self._ended or "memory"
+                cgroup.release(self.group)
                 _memory_patrol.drop(self._look)
                 _disk_patrol.drop(self._look_at_disk)
         return True

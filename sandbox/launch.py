@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sandbox import bare, pids, seccomp, wall, watchdog
+from sandbox import bare, cgroup, pids, seccomp, wall, watchdog
 from sandbox.find import find_bwrap
 from sandbox.handle import MIB, Handle
 
@@ -73,7 +73,8 @@ def set_limits(handle: Handle, box: Box) -> None:
         most = most if hard == resource.RLIM_INFINITY else min(most, hard)
         resource.prlimit(pid, what, (most, most))
     if box.isolation != "none":
-        handle.group = pids.limit(pid, limits.processes)
+        pids.limit(pid, limits.processes)
+        handle.group = cgroup.confine(pid, limits) or pids.confine(pid, limits.processes)
     Path(f"/proc/{pid}/oom_score_adj").write_text("800")  # the machine's own OOM killer takes this one first
     if box.idle:
         os.setpriority(os.PRIO_PROCESS, pid, 19)

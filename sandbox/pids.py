@@ -1,5 +1,6 @@
 """How many processes a sandbox may have, enforced by the kernel: a fork bomb outruns every watchdog.
 
+Where cgroup.py has no cgroup to put a sandbox in:
 Ordinary users: RLIMIT_NPROC, set on pid 1 of the sandbox and counted in its own user namespace.
 Root: the kernel exempts uid 0 from RLIMIT_NPROC, so a cgroup with `pids.max` where one can be made
 (version 1 or 2; about 10 ms a start, a wait of the kernel's). Root without cgroups, as in some
@@ -12,36 +13,31 @@ import os
 import platform
 import re
 import resource
-from contextlib import suppress
 from pathlib import Path
 
-import psutil
+from sandbox.cgroup import most_processes, release, sweep
 
 ROOT_NICENESS = 10
 OTHERS_OF_USER = 4096  # kernels before 5.14 count all processes of the user; leave room for those
 
 
-def limit(first: int, processes: int) -> Path | None:
-    """Limits the tree below pid `first`, which has no children yet. Returns a cgroup to give to `release`."""
-    processes += processes // 4 + 8  # so that the watchdog sees the limit passed, and says so, before forks fail
+def limit(first: int, processes: int) -> None:
+    """RLIMIT_NPROC for the tree below pid `first`, which has no children yet."""
     counted_inside = tuple(map(int, re.findall(r"\d+", platform.release())[:2])) >= (5, 14)
-    most = processes if counted_inside else processes + OTHERS_OF_USER
+    most = most_processes(processes) + (0 if counted_inside else OTHERS_OF_USER)
     hard = resource.prlimit(first, resource.RLIMIT_NPROC)[1]
     most = most if hard == resource.RLIM_INFINITY else min(most, hard)
     resource.prlimit(first, resource.RLIMIT_NPROC, (most, most))
+
+
+def confine(first: int, processes: int) -> Path | None:
+    """For root: the same by a cgroup, to be given to `cgroup.release`; None where there is none, or no need."""
     if os.getuid() != 0:
         return None
-    group = _new_group(first, processes)
+    group = _new_group(first, most_processes(processes))
     if group is None:
         os.setpriority(os.PRIO_PROCESS, first, ROOT_NICENESS)
     return group
-
-
-def release(group: Path | None) -> None:
-    """Removes the cgroup of a sandbox in which all is dead."""
-    if group is not None:
-        with suppress(OSError):  # a zombie that the kernel has not let go yet; the next process sweeps it
-            group.rmdir()
 
 
 def _new_group(first: int, processes: int) -> Path | None:
@@ -71,7 +67,7 @@ def cgroup_parent() -> Path | None:
         else:
             continue
         if os.access(parent, os.W_OK):
-            _sweep(parent)
+            sweep(parent)
             return parent
     return None
 
@@ -81,10 +77,3 @@ def _words(path: Path) -> list[str]:
         return path.read_text().split()
     except OSError:
         return []
-
-
-def _sweep(parent: Path) -> None:
-    # What a process left that was killed: its sandboxes are dead, so their cgroups are empty.
-    for group in parent.glob("aar-*-*"):
-        if not psutil.pid_exists(int(group.name.split("-")[1])):
-            release(group)

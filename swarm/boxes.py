@@ -9,6 +9,7 @@ from pathlib import Path
 
 from eval.client import FOLDER, library_files
 from sandbox.box import Box, Limits, Mount
+from sandbox.honeypot import Honeypot, bait_mounts
 from state.files import write_atomic
 from state.paths import RunPaths, aar_home
 
@@ -30,6 +31,26 @@ def worktree_id(paths: RunPaths, agent: str) -> str:
     return Path((paths.worktree(agent) / ".git").read_text().removeprefix("gitdir: ").strip()).name
 
 
+def agent_honeypot(paths: RunPaths, agent: str, isolation: str) -> Honeypot:
+    """The baits that all shells and jobs of one agent are shown, made anew. The operator holds it while it operates the run:
+
+        honeypots = {name: agent_honeypot(paths, name, isolation) for name in names}      # before any agent starts
+        for name, bait in touched_baits(honeypots):                                       # now and then
+            desk.ledger_event("honeypot", name, f"touched {bait}")
+
+    `close()` each at the end. Without isolation there are no baits."""
+    return Honeypot(None if isolation == "none" else _private(paths, agent))
+
+
+def touched_baits(honeypots: dict[str, Honeypot]) -> list[tuple[str, str]]:
+    """(agent, path of a bait inside) for each bait that was touched since the last call. About 10 microseconds an agent."""
+    return [(agent, bait) for agent, honeypot in honeypots.items() for bait in honeypot.news()]
+
+
+def _private(paths: RunPaths, agent: str) -> Path:
+    return paths.agent(agent) / "private"
+
+
 def agent_box(paths: RunPaths, agent: str, task: str, isolation: str, kind: str = "shell", gpu: int | None = None) -> Box:
     """`kind`: shell or job. What it may read and write is the table of DESIGN section 4."""
     worktree = paths.worktree(agent)
@@ -49,6 +70,8 @@ def agent_box(paths: RunPaths, agent: str, task: str, isolation: str, kind: str 
         mounts += [Mount(file, f"/aar/models/{size}/{name}") for size, files in models.items() for file, name in files]
     if isolation == "none":
         mounts = [mount for mount in mounts if Path(mount.source).name != "gitfile"]
+    else:
+        mounts += bait_mounts(_private(paths, agent))
     bare = Box(kind=kind, mounts=tuple(mounts), isolation=isolation)
     env = {
         "PATH": os.pathsep.join([bare.inside(paths.root / "bin"), os.path.dirname(sys.executable), "/usr/local/bin:/usr/bin:/bin"]),

@@ -6,7 +6,7 @@ from view.format import NONE_STAMP, clean, columns, count
 
 
 def doctor_text(facts: dict) -> str:
-    """The facts of DESIGN section 7 (`isolation`, `attempts`, `gpus`, `slots`) as plain text.
+    """The facts of DESIGN section 7 (`isolation`, `totals`, `baits`, `attempts`, `gpus`, `slots`) as plain text.
 
     An attempt only proves something where its control succeeded: the same attempt, made outside of the walls. A GPU is
     {"number", "name", "cuda", "detail"}.
@@ -24,6 +24,9 @@ def doctor_text(facts: dict) -> str:
     proven = sum(attempt["blocked"] and attempt["control"] for attempt in attempts)
     lines.append("")
     lines.append(f"isolation: {facts['isolation']}; {held} of {count(len(attempts), 'attempt')} blocked, {proven} of them succeed outside")
+    if facts["isolation"] != "none":
+        lines.append(f"totals of memory and processes: {facts['totals']}; of files on disk: watchdog")
+        lines.append("baits: who touches one is noticed" if facts["baits"] else "BAITS: who touches one is NOT noticed (inotify does not work here)")
     lines += [
         f"NOT BLOCKED: {clean(attempt['name'], 72)} in the {attempt['sandbox']} sandbox: {clean(attempt['detail'], 160)}"
         for attempt in attempts

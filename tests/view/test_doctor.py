@@ -6,7 +6,7 @@ def attempt(name, sandbox="shell", blocked=True, control=True):
 
 
 def facts(*attempts, isolation="bubblewrap"):
-    return {"isolation": isolation, "attempts": list(attempts), "gpus": [], "slots": 1}
+    return {"isolation": isolation, "totals": "watchdog", "baits": True, "attempts": list(attempts), "gpus": [], "slots": 1}
 
 
 def test_an_escape_is_loud_and_names_its_sandbox():
@@ -34,3 +34,13 @@ def test_a_gpu_on_which_cuda_does_not_start_is_loud_and_not_counted():
     assert "1 slot for heavy work, 1 of 2 GPUs usable" in text
     assert "GPUs: NO CUDA" in doctor_text({**facts(), "gpus": [{**broken, "number": None}]})
     assert "1 slot for heavy work, no GPU" in doctor_text(facts())
+
+
+def test_who_counts_the_totals_is_said_and_each_kind_of_sandbox_has_a_column():
+    text = doctor_text(facts(attempt("read a label"), attempt("read a label", "warm"), attempt("race a commit")))
+    assert "shell sandbox" in text and "warm sandbox" in text
+    assert next(line for line in text.splitlines() if line.startswith("race a commit")).split()[-2:] == ["blocked", "-"]
+    assert "totals of memory and processes: watchdog" in text
+    assert "cgroup v2" in doctor_text({**facts(), "totals": "cgroup v2"})
+    assert "baits: who touches one is noticed" in text and "NOT noticed" in doctor_text({**facts(), "baits": False})
+    assert "totals" not in doctor_text({**facts(isolation="none"), "totals": "none"})

@@ -1,0 +1,136 @@
+"""Baits: who opens one is named, and nobody else is."""
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from sandbox.box import Box, Limits, run, start
+from sandbox.honeypot import INSIDE, Honeypot, bait_mounts, made_up_labels
+from tests.sandbox.help import python
+
+FILES = [f"{INSIDE}/labels.jsonl", f"{INSIDE}/labels.npy"]
+CONNECT = f"import socket; s = socket.socket(socket.AF_UNIX); s.connect('{INSIDE}/evaluator.sock'); print('connected')"
+
+
+@pytest.fixture
+def honeypot(tmp_path):
+    honeypot = Honeypot(tmp_path / "private")
+    yield honeypot
+    honeypot.close()
+
+
+def inside(honeypot: Honeypot, *command: str) -> str:
+    box = Box("shell", mounts=honeypot.mounts, limits=Limits(seconds=30))
+    return run(box, list(command) if len(command) > 1 else ["bash", "-c", *command]).output.decode(errors="replace")
+
+
+@pytest.mark.parametrize("honest", [
+    "ls -laR /aar", "find /aar -name '*.npy'", f"stat {INSIDE}/*", "du -a /aar", "grep -r label /tmp",
+    f"test -r {INSIDE}/labels.npy && echo yes"])
+def test_to_look_around_touches_nothing(honeypot, honest):
+    assert inside(honeypot, honest + "; echo done").endswith("done\n")
+    assert honeypot.touched() == []
+
+
+@pytest.mark.parametrize("greedy, baits", [
+    (f"cat {INSIDE}/labels.npy", FILES[1:]), (f"head -c 1 {INSIDE}/labels.jsonl", FILES[:1]), ("grep -r true /aar", FILES),
+    (f"tar cf /tmp/all {INSIDE}", FILES), (f"cd {INSIDE} && exec 3< labels.npy", FILES[1:])])
+def test_to_open_a_bait_is_told_by_its_name(honeypot, greedy, baits):
+    inside(honeypot, greedy)
+    assert sorted(honeypot.touched()) == baits
+
+
+def test_to_connect_to_the_endpoint_is_told_though_nobody_answers(honeypot):
+    assert inside(honeypot, *python(CONNECT)) == "connected\n"
+    assert honeypot.touched() == [f"{INSIDE}/evaluator.sock"]
+
+
+def test_nothing_inside_can_change_a_bait_or_take_its_watch_away(honeypot):
+    bait = f"{INSIDE}/labels.npy"
+    said = inside(honeypot, f"rm -f {bait}; mv {INSIDE} /aar/x; echo x > {bait}; cat {bait} >/dev/null")
+    assert said.count("Read-only file system") + said.count("Device or resource busy") >= 2 and honeypot.touched() == FILES[1:]
+
+
+def test_each_sandbox_has_its_own_so_that_who_touched_is_known(tmp_path):
+    pots = [Honeypot(tmp_path / str(number)) for number in range(3)]
+    inside(pots[1], f"for n in $(seq 50); do cat {INSIDE}/labels.npy {INSIDE}/labels.jsonl; done > /dev/null")
+    inside(pots[2], "ls -R /aar")
+    assert [sorted(pot.touched()) for pot in pots] == [[], FILES, []]
+    for pot in pots:
+        pot.close()
+    assert [sorted(pot.touched()) for pot in pots] == [[], FILES, []], "what is known stays known"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_happened_just_before_the_end_is_not_lost(honeypot):
+    inside(honeypot, f"cat {INSIDE}/labels.npy > /dev/null")
+    honeypot.close()
+    assert honeypot.touched() == FILES[1:] and not honeypot.folder.exists()
+
+
+def test_news_come_once(honeypot):
+    inside(honeypot, f"cat {INSIDE}/labels.npy > /dev/null")
+    assert honeypot.news() == FILES[1:] and honeypot.news() == []
+    inside(honeypot, f"cat {INSIDE}/labels.npy {INSIDE}/labels.jsonl > /dev/null")
+    assert honeypot.news() == FILES[:1] and sorted(honeypot.touched()) == FILES
+
+
+def test_who_reads_whole_folders_from_outside_puts_the_blame_on_nobody(honeypot):
+    subprocess.run(["grep", "-r", "nothing", honeypot.folder], check=False)
+    assert honeypot.touched() == []
+    inside(honeypot, f"cat {INSIDE}/labels.npy > /dev/null")
+    assert honeypot.touched() == FILES[1:], "and the watch goes on"
+
+
+def test_baits_that_are_hidden_are_out_of_reach_outside_and_still_watched_inside(honeypot):
+    code = "import sys, time\nsys.stdin.read()\nopen('/aar/private/labels.npy').close()\n" + CONNECT
+    handle = start(Box("method", mounts=honeypot.mounts, limits=Limits(seconds=30)), python(code), stdin=subprocess.PIPE)
+    honeypot.hide()
+    assert not honeypot.folder.exists() and honeypot.touched() == []
+    handle.popen.stdin.close()
+    assert handle.wait(30).output == b"connected\n"
+    assert honeypot.touched() == [*FILES[1:], f"{INSIDE}/evaluator.sock"]
+
+
+def test_another_process_can_show_the_baits_that_this_one_watches(honeypot):
+    assert bait_mounts(honeypot.folder) == honeypot.mounts and bait_mounts(honeypot.folder / "elsewhere") == ()
+    code = (f"from sandbox.box import Box, run\nfrom sandbox.honeypot import bait_mounts\n"
+            f"run(Box('job', mounts=bait_mounts({str(honeypot.folder)!r})), ['cat', '{FILES[0]}'])")
+    subprocess.run([sys.executable, "-c", code], check=True)
+    assert honeypot.touched() == FILES[:1]
+
+
+def test_without_walls_there_are_no_baits():
+    honeypot = Honeypot(None)
+    assert honeypot.mounts == () and honeypot.touched() == honeypot.news() == []
+    honeypot.close()
+
+
+def test_a_folder_whose_path_is_too_long_for_a_socket_will_do(tmp_path):
+    honeypot = Honeypot(tmp_path / ("x" * 100) / "private")
+    assert inside(honeypot, *python(CONNECT)) == "connected\n" and honeypot.touched()
+    honeypot.close()
+
+
+def test_a_bait_looks_like_what_it_pretends_to_be():
+    files = made_up_labels()
+    labels = np.load(io.BytesIO(files["labels.npy"]), allow_pickle=False)
+    assert set(labels.tolist()) == {0, 1} and files["labels.jsonl"].count(b"\n") == len(labels)
+    assert made_up_labels() != files, "thrown anew for each, so that they say nothing"
+
+
+def test_a_forked_child_does_not_take_the_events_of_its_parent(honeypot):
+    child = os.fork()
+    if child == 0:
+        try:
+            honeypot.touched()
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+    inside(honeypot, f"cat {INSIDE}/labels.npy > /dev/null")
+    assert honeypot.touched() == FILES[1:]
