@@ -2,7 +2,8 @@
 #
 #   make run     set up, prepare the task `reviews` (once a machine), let nine agents do research for ten minutes
 #   make test    set up, run all tests (downloads are kept in .aar-home/, or in AAR_HOME where that is set)
-#   make bench   the figures of bench/, written to bench/results/
+#   make bench   the figures of bench/, written to bench/results/, all of them one after the other. One alone, with
+#                its own options: make bench BENCH=spine ARGS="--only smoke" (python -m bench.spine --help says which)
 #   make setup   only .venv, with the exact versions of requirements.lock
 #   make clean   remove what the targets above made here; runs in .aar/ and AAR_HOME are kept
 #
@@ -12,6 +13,7 @@ PYTHON ?= python3
 VENV := .venv
 LOG := $(VENV)/install.log
 ARGS ?=
+BENCH ?= spine train features integrity
 WORKERS ?= 2
 
 # No key may be spent by a target: every variable that looks like one is taken out of the environment.
@@ -44,7 +46,7 @@ test: setup
 bench: setup
 	$(AAR) prepare smoke
 	$(AAR) prepare reviews
-	$(KEYLESS) $(VENV)/bin/python -m bench.spine $(ARGS)
+	for name in $(BENCH); do $(KEYLESS) $(VENV)/bin/python -m bench.$$name $(ARGS) || exit; done
 
 clean:
 	rm -rf $(VENV) .aar-home .pytest_cache

@@ -12,6 +12,7 @@ import numpy as np
 
 from eval.student import Student
 from eval.w2s import W2S, Batch
+from stats.pgr import Bootstrap
 
 
 @dataclass(frozen=True)
@@ -115,11 +116,9 @@ def seeds_correct(make_w2s, seeds: Sequence[int], labels: np.ndarray, recipe: Re
     return np.broadcast_to(np.stack(rows), (len(seeds), len(batch))) if len(rows) == 1 else np.stack(rows)
 
 
-def mean_and_error(right: np.ndarray) -> tuple[float, float]:
-    """Mean of correctness (draws, items) and its standard error, both draws and items counted as samples."""
-    draws, items = right.mean(1), right.mean(0)
-    spread = draws.var(ddof=1) / len(draws) if len(draws) > 1 else 0.0
-    return float(right.mean()), float(np.sqrt(spread + items.var() / len(items)))
+def mean_and_error(right: np.ndarray, bootstrap: Bootstrap) -> tuple[float, float]:
+    """Mean of correctness (draws, items) and its standard error, by the bootstrap over groups x draws."""
+    return float(right.mean()), float(bootstrap.accuracies(right).std())
 
 
 def describe(recipe: Recipe) -> dict:

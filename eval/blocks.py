@@ -21,7 +21,7 @@ import numpy as np
 from filelock import FileLock
 
 from eval.features import Encoder, compute_features
-from eval.models import describe_model
+from eval.models import describe_model, stamp
 from eval.task import Task, resolve_views
 from state.errors import UserError
 from state.files import write_atomic
@@ -93,7 +93,10 @@ class Blocks:
 
     def _digest(self, fields: Fields, prompt: str) -> str:
         encoder = self._encoder(prompt)
-        about = [self.task.strong, self.task.revision, describe_model(self.folder).bytes, encoder.template, encoder.max_tokens, list(encoder.views), list(encoder.answers)]
+        about: list = [self.task.strong, self.task.revision, describe_model(self.folder).bytes, encoder.template, encoder.max_tokens,
+                       list(encoder.views), list(encoder.answers)]
+        if changes := stamp(self.task.strong):
+            about.append(changes)
         return hashlib.sha256(json.dumps([about, list(map(dict, fields))], sort_keys=True).encode()).hexdigest()[:16]
 
     def has(self, part: str, fields: Fields, prompt: str = TEXT) -> bool:

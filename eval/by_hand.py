@@ -12,11 +12,13 @@ import secrets
 import sys
 from pathlib import Path
 
+from eval.audits import Audits, Findings
 from eval.engine import Engine
 from eval.prepared import open_prepared
-from eval.scan import scan
+from eval.scan import knowledge_of, scan
 from eval.score import Anchored, correctness
 from eval.slots import Slots, make_slots
+from eval.tracks import gravest, track_of
 from state.errors import UserError
 from state.files import utc_now
 from state.lifeline import end_with_starter
@@ -25,18 +27,21 @@ from state.lifeline import end_with_starter
 def evaluate(file: Path, task: str, isolation: str, draws: int | None = None) -> dict:
     """A verdict on all search draws (or the first `draws`) of `task`. Student seeds are fresh every time."""
     source = file.read_bytes()
-    found = scan(source, file.name)
-    verdict = {"method": str(file), "task": task, "family": found.family, "track": found.track, "flags": found.flags}
-    verdict |= {"isolation": isolation, "rung": "full", "time": utc_now()}
-    if found.problem is not None:
-        return {**verdict, "status": "rejected", "error": found.problem}
     prepared = open_prepared(task)
+    found = scan(source, file.name, knowledge_of(prepared))
+    verdict = {"method": str(file), "task": task, "family": found.family, "isolation": isolation, "rung": "full", "time": utc_now()}
+    if found.problem is not None:
+        return {**verdict, "track": found.track, "flags": found.flags, "status": "rejected", "error": found.problem}
     slots = make_slots()
     engine = Engine(prepared, secrets.token_bytes(32), isolation, slots[:1])
     numbers = list(prepared.search_draws)[:draws]
     try:
         with Slots(slots[:1]).hold() as slot:
-            outcome = engine.run(source.decode(), file.name, numbers, found, slot)
+            outcome = engine.run(source.decode(), file.name, numbers, found, slot, audited=True)
+            findings = Findings(dict(outcome.traced))
+            anchored = Anchored.of(prepared, "search", numbers)
+            if outcome.predictions is not None:
+                findings = Audits(engine, anchored).examine(source.decode(), file.name, numbers, found, outcome, slot)
     finally:
         engine.close()
     verdict |= {"status": outcome.status, "error": outcome.error, "draws": len(numbers), "device": slot.name}
@@ -46,9 +51,9 @@ def evaluate(file: Path, task: str, isolation: str, draws: int | None = None) ->
         "peak_memory_mib": outcome.peak_memory_mib,
     }
     if outcome.predictions is not None:
-        anchored = Anchored.of(prepared, "search", numbers)
         verdict |= anchored.figures(correctness(prepared, "search", outcome.predictions))
-    return verdict
+    reasons = {**dict(zip(found.flags, found.reasons)), **findings.reasons}
+    return {**verdict, **findings.figures, "track": gravest([found.track, track_of(reasons)]), "flags": list(reasons), "reasons": list(reasons.values())}
 
 
 def main() -> int:

@@ -20,7 +20,7 @@ from eval.task import Task
 from eval.teacher import Teacher, train_teacher
 from eval.w2s import W2S, Batch, Students
 from state.errors import UserError
-from stats.pgr import Bootstrap
+from stats.pgr import Bootstrap, estimate_pgr
 from stats.power import resolvable
 
 FEWEST = 20
@@ -35,23 +35,33 @@ def phase_of(task: Task, number: int | str) -> str | None:
 
 
 def sample(region: Part, task: Task, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Positions in the region of a draw's labelled items and of its pool. No group is in both. UserError where there are
-    too few."""
+    """Positions in the region of a draw's labelled items and of its pool. No group is in both: where the data are split into files
+    and a group has rows of both, a draw takes it to one side, now this one, now that. UserError where there are too few."""
     rng = np.random.default_rng(seed)
     order = _by_group(rng.permutation(region.groups.max() + 1), region.groups)
     apart = (region.files != "").any()
-    if not apart:
+    if apart:
+        own = {name: order[region.files[order] == name] for name in ("labelled", "pool")}
+        own = dict(zip(own, _parted(own["labelled"], own["pool"], region.groups, task.labelled / (task.labelled + task.pool))))
+        labelled, pool = (_take(own[name], region.groups, min(size, int(MOST_OF_A_FILE * len(own[name]))))[0]
+                          for name, size in (("labelled", task.labelled), ("pool", task.pool)))
+    else:
         labelled, rest = _take(order, region.groups, task.labelled)
         pool, _ = _take(rest, region.groups, task.pool)
-    else:
-        labelled, pool = (_take(kept, region.groups, min(size, int(MOST_OF_A_FILE * len(kept))))[0]
-                          for kept, size in ((order[region.files[order] == "labelled"], task.labelled),
-                                             (order[region.files[order] == "pool"], task.pool)))
     wanted = (FEWEST, FEWEST) if apart else (task.labelled, task.pool)
     if len(labelled) < wanted[0] or len(pool) < wanted[1]:
         raise UserError(f"task {task.name}: its data give a draw {len(labelled)} labelled items and {len(pool)} pool items, it "
                         f"needs {wanted[0]} and {wanted[1]}: bring more rows or lower `labelled` and `pool` in the task file")
     return labelled, pool
+
+
+def _parted(labelled: np.ndarray, pool: np.ndarray, groups: np.ndarray, share: float) -> tuple[np.ndarray, np.ndarray]:
+    """Labelled and pool rows, in their order, without what would put a group on both sides: of the groups that have rows of both
+    kinds the first `share` keep the labelled ones, the others those of the pool."""
+    both = np.intersect1d(groups[labelled], groups[pool])
+    taught = np.array(list(dict.fromkeys(groups[labelled][np.isin(groups[labelled], both)])), np.int64)[: round(share * len(both))]
+    asked = np.setdiff1d(both, taught)
+    return labelled[~np.isin(groups[labelled], asked)], pool[~np.isin(groups[pool], taught)]
 
 
 def _by_group(group_order: np.ndarray, groups: np.ndarray) -> np.ndarray:
@@ -184,12 +194,12 @@ def make_anchors(prepared: Prepared, secret: bytes, number: int, settings: dict[
 
 def public_figures(prepared: Prepared) -> dict[str, Any]:
     """Mean and standard error of each anchor on the public part, the PGR of tuned naive, and the smallest lift that the
-    search draws resolve (None where that cannot be told)."""
+    search draws resolve (both None where the gap is not established)."""
     found = prepared.anchors("search", prepared.search_draws)
     means = {"weak": found.weak, "ceiling": found.ceiling.mean(0), "tuned_naive": found.tuned_naive.mean(0)}
-    figures: dict[str, Any] = {name: mean_and_error(right) for name, right in means.items()}
-    weak, ceiling, naive = (figures[name][0] for name in means)
     bootstrap = Bootstrap(len(found.weak), prepared.parts["public"].groups)
+    figures: dict[str, Any] = {name: mean_and_error(right, bootstrap) for name, right in means.items()}
+    pgr = estimate_pgr(means["tuned_naive"], means["weak"], means["ceiling"], bootstrap)
     smallest = resolvable(means["weak"], means["ceiling"], means["tuned_naive"], bootstrap)
-    return {**figures, "tuned_naive_pgr": (naive - weak) / (ceiling - weak), "public_items": found.weak.shape[1],
+    return {**figures, "tuned_naive_pgr": pgr.value, "public_items": found.weak.shape[1],
             "resolvable": smallest, "origin": found.origin}

@@ -10,6 +10,7 @@ When its input ends, it ends, and every sandbox with it. It is the only process 
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import queue
@@ -25,12 +26,16 @@ from pathlib import Path
 import numpy as np
 import tomli
 
+from eval.audits import Audits, Findings
 from eval.engine import Engine, Outcome
+from eval.null import null_anchors
 from eval.prepared import Prepared, open_prepared
-from eval.scan import Scan, scan
+from eval.probing import Register
+from eval.scan import Scan, knowledge_of, scan
 from eval.score import Anchored, correctness
 from eval.seeds import derive
 from eval.slots import Slot, Slots, make_slots
+from eval.tracks import gravest, track_of
 from eval.warm import SandboxFailed
 from state.files import append_jsonl, utc_now, write_atomic
 from state.ledger import Ledger
@@ -70,10 +75,14 @@ class Evaluator:
         slots = make_slots(config.get("gpus"))[: config.get("slots") or None]
         self.slots = Slots(slots)
         self.secret = run_secret(paths.evaluator)
-        self.engine = Engine(self.prepared, self.secret, self.isolation, slots)
+        null = config.get("null", False)
+        self.engine = Engine(self.prepared, self.secret, self.isolation, slots, null)
         self.search = list(self.prepared.search_draws)
-        self.quick = Anchored.of(self.prepared, "search", self.search[:1])
-        self.full = Anchored.of(self.prepared, "search", self.search)
+        of = functools.partial(null_anchors, secret=self.secret) if null else Anchored.of
+        self.quick = of(self.prepared, "search", self.search[:1])
+        self.full = of(self.prepared, "search", self.search)
+        self.audits = Audits(self.engine, self.full)
+        self.knowledge = knowledge_of(self.prepared)
         self.stop = threading.Event()
         self._lock = threading.Lock()
         self._ledger = Ledger(paths.ledger)
@@ -81,6 +90,7 @@ class Evaluator:
         self._predictions.mkdir(exist_ok=True)
         self._running: dict[str, threading.Event] = {}
         self._correct: dict[str, np.ndarray] = {}
+        self._register = Register()
 
     # -- what is known so far -------------------------------------------------------------------------------------
 
@@ -114,7 +124,7 @@ class Evaluator:
         """Score one submission and append its verdict. `say(event)` tells the operator."""
         started = time.perf_counter()
         source = read_method(self.paths.repo, request["commit"], request["method"])
-        found = scan(source, request["method"])
+        found = scan(source, request["method"], self.knowledge)
         if found.problem is not None:
             self._finish(request, found, Outcome("rejected", found.problem), {}, started, say)
             return
@@ -153,7 +163,7 @@ class Evaluator:
         if len(draws) < len(self.search):
             extra |= {"rung": "quick", "promotion": None}
         say({"event": "started", "submission": request["submission"], "rung": extra["rung"]})
-        outcome = self.engine.run(source, request["method"], draws, found, slot)
+        outcome = self.engine.run(source, request["method"], draws, found, slot, audited=extra["rung"] == "full")
         if outcome.status != "scored":
             self._finish(request, found, outcome, extra, started, say, slot)
             return
@@ -163,14 +173,17 @@ class Evaluator:
             if extra["promotion"] is not None:
                 say({"event": "started", "submission": request["submission"], "rung": "full"})
                 extra |= {"rung": "full", "draws": len(self.search)}
-                rest = self.engine.run(source, request["method"], self.search[1:], found, slot)
+                rest = self.engine.run(source, request["method"], self.search[1:], found, slot, audited=True)
                 _add_up(outcome, rest)
                 if rest.status != "scored":
                     self._finish(request, found, outcome, extra, started, say, slot)
                     return
-                predictions = np.concatenate([predictions, rest.predictions])
-        anchored = self.full if extra["rung"] == "full" else self.quick
-        self._scored(request, found, outcome, predictions, anchored, extra, started, say, slot)
+                outcome.predictions = np.concatenate([predictions, rest.predictions])
+        findings = Findings(dict(outcome.traced))
+        if extra["rung"] == "full":
+            say({"event": "started", "submission": request["submission"], "rung": "audits"})
+            findings = self.audits.examine(source, request["method"], self.search, found, outcome, slot)
+        self._scored(request, found, source, outcome, findings, extra, started, say, slot)
 
     def _quick_saves_nothing(self) -> bool:
         """Whether all draws cost less than a second sandbox would, by the cost of the run's latest submissions."""
@@ -193,11 +206,13 @@ class Evaluator:
         share = derive(self.secret, "promotion", found.tree) / 2**64
         return "random" if share < RANDOM_PROMOTIONS else None
 
-    def _scored(self, request, found, outcome, predictions, anchored: Anchored, extra, started, say, slot) -> None:
+    def _scored(self, request, found: Scan, source: str, outcome: Outcome, findings: Findings, extra, started, say, slot) -> None:
+        predictions, anchored = outcome.predictions, self.full if extra["rung"] == "full" else self.quick
         correct = correctness(self.prepared, "search", predictions)
         with self._lock:
             self._ledger.refresh()
             best, own = self._best(), self._best(request["agent"])
+            self._probing(request, found, source, predictions, findings)
         parent = next((p for p in request.get("parents", ()) if self._correctness(p) is not None), own)
         draws = len(correct)
 
@@ -211,24 +226,42 @@ class Evaluator:
         np.save(temporary, predictions.astype(np.float32))
         os.replace(temporary, self._predictions / f"{request['submission']}.npy")
         self._correct[request["submission"]] = correct
-        self._finish(request, found, outcome, {**extra, **figures}, started, say, slot)
+        self._finish(request, found, outcome, {**extra, **figures, **findings.figures}, started, say, slot, findings)
 
-    def _finish(self, request, found: Scan, outcome: Outcome, extra: dict, started: float, say, slot: Slot | None = None) -> None:
+    def _probing(self, request: dict, found: Scan, source: str, predictions: np.ndarray, findings: Findings) -> None:
+        """Compare with what the run has seen before, and remember it. Called with the lock held."""
+        for verdict in self._ledger.verdicts.values():
+            name = verdict["submission"]
+            file = self._predictions / f"{name}.npy"
+            if name not in self._register and not verdict.get("same_as") and file.exists():
+                earlier = read_method(self.paths.repo, verdict["commit"], verdict["method"]).decode()
+                self._register.add(name, verdict["agent"], earlier, np.load(file, allow_pickle=False), verdict["flags"])
+        for flag, words in self._register.examine(request["agent"], source, predictions):
+            findings.add(flag, words)
+        self._register.add(request["submission"], request["agent"], source, predictions, [*found.flags, *findings.reasons])
+
+    def _finish(self, request, found: Scan, outcome: Outcome, extra: dict, started: float, say, slot: Slot | None = None,
+                findings: Findings | None = None) -> None:
         total = time.perf_counter() - started
+        reasons = {**dict(zip(found.flags, found.reasons)), **(findings.reasons if findings else outcome.traced)}
         verdict = {
             **_identity(request),
-            "family": found.family, "track": found.track, "status": outcome.status,
+            "family": found.family, "track": gravest([found.track, track_of(reasons)]), "status": outcome.status,
             "rung": "quick", "draws": 0,
             "pgr": None, "pgr_low": None, "pgr_high": None, "lift": None, "lift_low": None, "lift_high": None,
             "accuracy": None, "weak_accuracy": None, "ceiling_accuracy": None, "permuted_pgr": None,
-            "flags": found.flags, "isolation": self.isolation,
+            "flags": list(reasons), "reasons": list(reasons.values()), "isolation": self.isolation,
             "device": slot.name if slot else None,
             "method_seconds": round(outcome.method_seconds, 4),
-            "overhead_seconds": round(max(0.0, total - outcome.method_seconds), 4),
+            "overhead_seconds": round(max(0.0, total - outcome.method_seconds - (extra.get("audit_seconds") or 0.0)), 4),
             "peak_memory_mib": outcome.peak_memory_mib, "error": outcome.error, "tree": found.tree,
-            "against_best": None, "against_parent": None,
+            "against_best": None, "against_parent": None, **({"null": True} if self.engine.packs.null else {}),
             **extra,
         }  # fmt: skip
+        if "honeypot" in reasons:
+            with self._lock:
+                append_jsonl(self.paths.ledger, {"kind": "event", "event": "honeypot", "agent": request["agent"],
+                                                 "detail": f"{request['submission']}: {reasons['honeypot']}", "time": utc_now()})
         self._append(verdict, say)
 
     def _append(self, verdict: dict, say) -> None:
@@ -277,6 +310,8 @@ def _add_up(outcome: Outcome, rest: Outcome) -> None:
     outcome.status, outcome.error = rest.status, rest.error
     outcome.method_seconds += rest.method_seconds
     outcome.peak_memory_mib = max(outcome.peak_memory_mib, rest.peak_memory_mib)
+    outcome.traced = {**rest.traced, **outcome.traced}
+    outcome.again, outcome.altered, outcome.asked_from = rest.again, rest.altered, 1
 
 
 def main(arguments: list[str]) -> None:

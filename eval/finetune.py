@@ -36,17 +36,19 @@ class FineTuned:
 
     `settings` and, above them, `options` have the names of SETTINGS. `answers`: how the model writes class 0 and class 1,
     wanted for head "tokens"; an encoder always has a head. `init`: the `state()` of a student with the same options, to go on
-    from. ValueError says which setting is wrong. Many students share one `language`: with LoRA its weights too.
+    from. `prompts` writes what `zero_shot` is asked about as the strong model is asked it; else it is asked as it is. ValueError
+    says which setting is wrong. Many students share one `language`: with LoRA its weights too.
     """
 
     def __init__(self, language: LanguageModel, texts: Sequence[str], groups: Any, settings: Mapping[str, Any],
                  answers: tuple[str, str] | None, seed: int = 0, init: Mapping[str, Any] | None = None,
-                 on_fit: Callable[[], None] | None = None, **options: Any) -> None:
+                 on_fit: Callable[[], None] | None = None, prompts: Callable[[Any], list[str]] | None = None, **options: Any) -> None:
         self.settings = checked({**SETTINGS, **settings, **options})
         self._by_tokens = language.causal and self.settings["head"] == "tokens"
         if self._by_tokens and answers is None:
             raise ValueError("head='tokens': this task does not say how the model writes its answers; choose head='head'")
         self._language, self._answers, self._seed, self._on_fit = language, answers, seed, on_fit
+        self._prompts = prompts or strings
         self._row = {str(text): row for row, text in enumerate(texts)}
         self._groups = None if groups is None else np.asarray(groups)
         self.losses: list[float] = []
@@ -140,11 +142,11 @@ class FineTuned:
         return embed(model, self._ids(strings(source)), layers, pool or ("last" if self._language.causal else "mean"))
 
     def zero_shot(self, source: Any) -> np.ndarray:
-        """What the untrained model answers: chances (m, 2) float32 of a batch's texts or of prompts. Elicitation track.
-        ValueError where the task does not say how the answers are written, and for an encoder."""
+        """What the untrained model answers: chances (m, 2) float32, of a batch or of pool texts under the task's zero-shot prompt,
+        or of prompts of your own, as with probes. Elicitation track. ValueError where the task does not say how the answers are written, and for an encoder."""
         if self._answers is None:
             raise ValueError("this task has no prompts: the model cannot be asked")
-        logits = self._language.answer_logits(strings(source), self._answers)
+        logits = self._language.answer_logits(self._prompts(source), self._answers)
         positive = sigmoid(logits[:, 1] - logits[:, 0])
         return np.stack([1 - positive, positive], axis=1)
 

@@ -24,6 +24,7 @@ from threadpoolctl import threadpool_limits
 from eval.models import ModelFacts, describe_model, resolve_model
 from eval.slots import visible_gpus
 from eval.task import FineTuning, Task
+from sandbox.gpu import Device
 
 if TYPE_CHECKING:
     from eval.prepared import Prepared
@@ -133,10 +134,16 @@ def forecast_device() -> tuple[str | None, int | None]:
     return (gpus[0].name, None) if gpus else (None, len(os.sched_getaffinity(0)))
 
 
-def machine_speed() -> float:
-    """Operations a second assumed for all GPUs of this machine together, or for all its cores."""
-    gpus = visible_gpus()
+def machine_speed(gpus: Sequence[Device] | None = None) -> float:
+    """Operations a second assumed where texts are read: by all GPUs of this machine together, or by all its cores. `gpus`: by
+    default those that are there."""
+    gpus = visible_gpus() if gpus is None else gpus
     return sum(gpu_speed(gpu.name) for gpu in gpus) if gpus else core_speed() * len(os.sched_getaffinity(0))
+
+
+def training_speed(gpus: Sequence[Device] | None = None) -> float:
+    """The same where teachers and anchors are trained: that is done on the first GPU alone."""
+    return machine_speed((visible_gpus() if gpus is None else gpus)[:1])
 
 
 def mean_tokens(folder: Path, texts: Sequence[str], most: int) -> float:

@@ -27,7 +27,7 @@ ABOUT = """# Task {name}
 ## What can be told apart
 
 On {items:,} public items and {draws} draws the teacher is right on {weak:.3f} of the items, a student with true labels on
-{ceiling:.3f}, tuned naive on {naive:.3f} (PGR {pgr:.2f}). The smallest difference in PGR that these draws resolve, four times out
+{ceiling:.3f}, tuned naive on {naive:.3f} (PGR {pgr}). The smallest difference in PGR that these draws resolve, four times out
 of five, is {smallest}. What differs by less is noise: repeat it on the practice task, or look for the mechanism.
 
 ## The open kit
@@ -48,6 +48,12 @@ jobs (`aar job -- ...`), where `zero_shot`, `generate`, `model` and `embed` of a
 """
 
 
+def shown_pgr(figures: Mapping[str, Any]) -> str:
+    """PGR of tuned naive as it is printed."""
+    known = figures["tuned_naive_pgr"]
+    return "n/a, since the gap between teacher and ceiling is not established" if known is None else f"{known:.2f}"
+
+
 def make_kit(prepared: Prepared, figures: Mapping[str, Any]) -> None:
     """Write open/description.md, with what preparation found, and open/kit, as `eval.w2s.open_kit` reads it."""
     task, folder = prepared.task, prepared.folder
@@ -55,12 +61,23 @@ def make_kit(prepared: Prepared, figures: Mapping[str, Any]) -> None:
     smallest = "not known" if figures["resolvable"] is None else f"{figures['resolvable']:.2f}"
     write_atomic(folder.open / "description.md", ABOUT.format(
         name=task.name, description=task.description.strip(), items=figures["public_items"], draws=len(prepared.search_draws),
-        weak=figures["weak"][0], ceiling=figures["ceiling"][0], naive=figures["tuned_naive"][0], pgr=figures["tuned_naive_pgr"],
+        weak=figures["weak"][0], ceiling=figures["ceiling"][0], naive=figures["tuned_naive"][0], pgr=shown_pgr(figures),
         smallest=smallest))
     write_draw(folder.kit, task, prepared.draw("open"), prepared.views)
-    # For the mounts of jobs, whose makers do not load what reads models.
+
+
+def list_models(prepared: Prepared) -> None:
+    """Write where the strong model's files lie, for the mounts of jobs, whose makers do not load what reads models. Agents need not
+    know this machine's folders: they are shown a link that leads nowhere inside of a sandbox."""
+    shown, listed = prepared.folder.open / "models.json", prepared.folder.root / "models.json"
+    if shown.is_symlink() and listed.exists():
+        return
     files = [[str(file), name] for file, name in model_mounts(prepared.blocks.folder)]
-    write_atomic(folder.open / "models.json", json.dumps({"strong": files}, indent=1))
+    write_atomic(listed, json.dumps({"strong": files}, indent=1), mode=0o600)
+    link = shown.with_name(".models.link")
+    link.unlink(missing_ok=True)
+    link.symlink_to(Path("..") / listed.name)
+    link.replace(shown)
 
 
 def write_draw(folder: Path, task: Task, draw: Draw, views: Sequence[str]) -> None:

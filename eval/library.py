@@ -5,7 +5,8 @@ from pathlib import Path
 
 FOLDER = "/aar/lib/eval"
 """Where they lie inside."""
-MODULES = ("__init__", "descent", "encode", "finetune", "language", "losses", "packing", "pool", "runner", "student", "w2s", "wire")
+MODULES = ("__init__", "confine", "descent", "encode", "finetune", "language", "losses", "packing", "pool", "runner", "student", "trace",
+           "w2s", "wire")
 
 
 def library_files() -> list[Path]:

@@ -20,7 +20,7 @@ from eval import hub
 from eval.embedded import MAKERS, embedded_folder, model_folder
 from state.errors import UserError
 
-__all__ = ["ModelFacts", "describe_model", "is_here", "load_encoder", "model_folder", "model_mounts", "resolve_model"]
+__all__ = ["ModelFacts", "describe_model", "is_here", "load_encoder", "model_folder", "model_mounts", "resolve_model", "stamp"]
 
 EMBEDDED = tuple(MAKERS)
 LAST_NORMS = ("norm", "ln_f", "final_layer_norm", "final_layernorm")
@@ -73,6 +73,15 @@ def is_here(name: str, revision: str | None = None) -> bool:
 
 def _names_folder(name: str) -> bool:
     return name.startswith((".", "/", "~")) or Path(name).is_dir()
+
+
+def stamp(name: str) -> list[tuple[str, int, int]]:
+    """(name, bytes, time of change in ns) of the files of a model in a folder of the user, which may change in place; none of one
+    that is embedded or of the hub."""
+    if name in EMBEDDED or not _names_folder(name) or not Path(name).expanduser().is_dir():
+        return []
+    stats = [(file, path.stat()) for path, file in model_mounts(Path(name).expanduser())]
+    return [(file, about.st_size, about.st_mtime_ns) for file, about in stats]
 
 
 def _of_hub(name: str, revision: str | None, download: bool) -> Path:

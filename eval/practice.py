@@ -1,7 +1,7 @@
 """The practice task of the open kit: generated questions of another concept, with every true label open.
 
 Agents can try a method on it as often as they like, from its fit to its accuracy, without a submission. It is small, made from
-a fixed seed that no task uses, and read by the same strong model as the task that it comes with.
+an open seed, where a task's own questions come from its secret, and read by the same strong model as the task that it comes with.
 """
 from __future__ import annotations
 
@@ -14,19 +14,23 @@ from eval.data.load import load_rows
 from eval.draws import Draw
 from eval.kit import open_array, write_draw, write_items
 from eval.prepared import Prepared
+from eval.seeds import derive
 from eval.task import Task, load_task
 from eval.teacher import train_teacher
 
-SEED = 4_101_977
+OPEN = b"practice"
+"""What its questions, its split and its teacher are made from."""
+SEED = derive(OPEN, "split") % 2**32
 QUESTIONS = 120
 LABELLED, POOL = 0.2, 0.45
 """Shares of the questions whose choices the teacher learns from, and that the student is given; the rest is the test."""
 
 
 def practice_of(task: Task) -> Task:
-    """The small generated task that comes with `task`: of the other concept where it is generated itself."""
-    model = load_task("arithmetic" if task.name == "snippets" else "snippets")
-    data = model.data.model_copy(update={"seed": SEED, "questions": QUESTIONS})
+    """The small generated task that comes with `task`: of the other concept where it is generated itself. It is as its file says:
+    what `prepare` was told of other models for the task of that file is not meant for it."""
+    model = load_task("arithmetic" if task.name == "snippets" else "snippets", as_told=False)
+    data = model.data.model_copy(update={"questions": QUESTIONS})
     return model.model_copy(update={"name": f"practice-{model.name}", "data": data, "strong": task.strong, "revision": task.revision,
                                     "views": task.views, "max_tokens": max(task.max_tokens, model.max_tokens), "prompts": None})
 
@@ -36,7 +40,7 @@ def make_practice(prepared: Prepared) -> None:
     task, folder = practice_of(prepared.task), prepared.folder.practice
     if folder.exists():
         return
-    rows = load_rows(task.data)
+    rows = load_rows(task.data, OPEN)
     questions = np.unique([row.digest for row in rows], return_inverse=True)[1]
     order = np.random.default_rng(SEED).permutation(questions.max() + 1)
     share = np.argsort(order)[questions] / len(order)

@@ -23,16 +23,18 @@ from filelock import FileLock, Timeout
 from rich.console import Console
 from threadpoolctl import threadpool_limits
 
+from eval.altered import MOST, make_altered, way_of
 from eval.blocks import TEXT, ZERO_SHOT, prompt_names
 from eval.data.load import load_rows
 from eval.draws import kinds, make_anchors, make_draw, make_settings, public_figures, settings_draws
-from eval.forecast import READ, fine_tuning, forecast_device, in_words, machine_speed, mean_tokens
-from eval.kit import make_kit
+from eval.forecast import READ, fine_tuning, forecast_device, in_words, machine_speed, mean_tokens, training_speed
+from eval.kit import list_models, make_kit, shown_pgr
 from eval.models import EMBEDDED, describe_model, is_here, resolve_model
 from eval.parts import NAMES, divide, write_part
 from eval.practice import make_practice
 from eval.prepared import Prepared, TaskFolder, build_key, is_prepared
 from eval.progress import StageProgress
+from eval.suits import check_models
 from eval.task import Task, load_task
 from state.errors import UserError
 from state.files import utc_now, write_atomic
@@ -62,6 +64,8 @@ def prepare_task(task: Task, quiet: bool = False, prompts: bool = False) -> None
             if not is_prepared(task):
                 _check_space(task)
                 _Preparation(task, folder, console).run()
+            list_models(Prepared(task, folder))  # tasks that were prepared earlier have it in the open
+            _alter(Prepared(task, folder), console)
             if prompts:
                 prepare_prompts(Prepared(task, folder), console)
     except OSError as error:
@@ -69,6 +73,14 @@ def prepare_task(task: Task, quiet: bool = False, prompts: bool = False) -> None
             raise _disk_full(task) from None
         raise
     console.print(summary(Prepared(task, folder)), highlight=False, soft_wrap=True)
+
+
+def _alter(prepared: Prepared, console: Console) -> None:
+    if way_of(prepared.task) is None or prepared.altered is not None:
+        return
+    with StageProgress(f"items for audits of {prepared.task.name}", {"hidden states": _forward_seconds(prepared, MOST)}, console) as progress:
+        progress.begin("hidden states")
+        make_altered(prepared, progress.update)
 
 
 def prepare_prompts(prepared: Prepared, console: Console) -> None:
@@ -101,7 +113,7 @@ def summary(prepared: Prepared) -> str:
     origin = f"; anchors: {known['origin']}" if known["origin"] else ""
     smallest = f"{known['resolvable']:.2f}" if known["resolvable"] is not None else "not known"
     return (f"task {prepared.task.name} is prepared: {len(prepared.search_draws)} + {len(prepared.sealed_draws)} draws; accuracy "
-            f"on {known['public_items']:,} public items: {shown} (PGR {known['tuned_naive_pgr']:.2f}){origin}; smallest difference "
+            f"on {known['public_items']:,} public items: {shown} (PGR {shown_pgr(known)}){origin}; smallest difference "
             f"in PGR that {len(prepared.search_draws)} draws resolve: {smallest}")
 
 
@@ -145,14 +157,13 @@ class _Preparation:
     def run(self) -> None:
         self._start_folder()
         self._fetch_models()
+        if all(is_here(*model) for model in self._models()):
+            check_models(self.task)
         with StageProgress(f"prepare {self.task.name}", self._forecast(), self.console) as progress:
             progress.begin("data")
-            if not self._has_parts():
-                for name, rows in divide(self.task, load_rows(self.task.data)).items():
-                    write_part(self.folder, name, rows, self.task)
+            self._write_parts()
             progress.begin("models")
-            for model, revision in self._models():
-                resolve_model(model, revision)
+            check_models(self.task)
             prepared = Prepared(self.task, self.folder)
             self._tell_costs(prepared, progress)
             progress.begin("hidden states")
@@ -186,7 +197,7 @@ class _Preparation:
         work = fine_tuning(prepared)
         if work.teachers or work.anchors or work.finalist:
             self.console.print(in_words(work, *forecast_device()), highlight=False, soft_wrap=True)
-            progress.expect("draws", (work.teachers + work.anchors) / machine_speed())
+            progress.expect("draws", (work.teachers + work.anchors) / training_speed())
 
     def _start_folder(self) -> None:
         """An empty private folder with a fresh secret, or the one of an interrupted preparation of the same task."""
@@ -199,6 +210,11 @@ class _Preparation:
             write_atomic(folder.secret, secrets.token_bytes(32), mode=0o600)
             _write_json(folder.building, {"key": key, "time": utc_now()})
         folder.private.chmod(0o700)
+
+    def _write_parts(self) -> None:
+        if not self._has_parts():
+            for name, rows in divide(self.task, load_rows(self.task.data, self.folder.secret.read_bytes())).items():
+                write_part(self.folder, name, rows, self.task)
 
     def _has_parts(self) -> bool:
         return all(self.folder.part(name).exists() for name in NAMES)

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from eval.blocks import Blocks, prompt_names
-from eval.models import resolve_model
+from eval.models import resolve_model, stamp
 from eval.task import Task, load_task
 from state.errors import UserError
 from state.paths import aar_home
@@ -58,16 +58,28 @@ class TaskFolder:
 
 def build_key(task: Task) -> str:
     """What a preparation depends on, files of the user's own included; another key makes it anew."""
-    fields = set(Task.model_fields) - {"description", "fit_seconds", "verify_fit_seconds", "memory_mib", "transfer_only", "prompts"}
-    return f"{FORMAT}-{task.key(*fields)}{_files_key(task)}"
+    fields = set(Task.model_fields) - {"description", "fit_seconds", "verify_fit_seconds", "memory_mib", "transfer_only", "prompts",
+                                       "alter"}
+    answers = "" if not task.finetunes or task.prompts is None else "-" + _digest(task.prompts.answers)  # what they are taught to say
+    return f"{FORMAT}-{task.key(*fields)}{answers}{_files_key(task)}{_models_key(task)}"
 
 
 def _files_key(task: Task) -> str:
     if task.data.source != "jsonl":
         return ""
-    files = sorted(path for path in Path(task.data.folder).glob("*.jsonl") if path.is_file()) if task.data.folder else []
+    files = sorted(path for path in task.data.path.glob("*.jsonl") if path.is_file()) if task.data.path else []
     stats = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files]
-    return "-" + hashlib.sha256(repr(stats).encode()).hexdigest()[:16]
+    return "-" + _digest(stats)
+
+
+def _models_key(task: Task) -> str:
+    """Of folders of the user that models are in; "" where all are embedded or of the hub, which do not change."""
+    stamps = [stamp(name) for name in (task.strong, *(spec.model for spec in task.teachers)) if name is not None]
+    return "-" + _digest(stamps) if any(stamps) else ""
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(repr(value).encode()).hexdigest()[:16]
 
 
 class Part:
@@ -120,6 +132,14 @@ class Part:
         return self._blocks.load(self.name, prompt)
 
 
+class AlteredPart(Part):
+    """Some items of the public part, written otherwise for audits; `rows` (n,) says which."""
+
+    @cached_property
+    def rows(self) -> np.ndarray:
+        return np.load(self._folder / "rows.npy")
+
+
 @dataclass(frozen=True)
 class Draw:
     """One pool of n items with the teachers' labels; what is true of it (`labels`) is for the trusted side only."""
@@ -161,6 +181,7 @@ class Prepared:
         self.blocks = Blocks(task, resolve_model(task.strong, task.revision, download=False))
         self.parts = {name: Part(name, folder.part(name), self.blocks) for name in PARTS}
         self.region = Part("region", folder.part("region"), self.blocks)
+        self.altered = AlteredPart("altered", folder.part("altered"), self.blocks) if folder.part("altered").exists() else None
 
     @property
     def views(self) -> tuple[str, ...]:
@@ -180,21 +201,22 @@ class Prepared:
         """What preparation found: accuracies on the public part with their errors, and how long it took."""
         return json.loads(self.folder.done.read_text(encoding="utf-8"))
 
-    def draw(self, number: int | str) -> Draw:
-        """Draw `number`, or the "open" one of the kit. ValueError for a number that this task does not have."""
+    def draw(self, number: int | str, features: bool = True) -> Draw:
+        """Draw `number`, or the "open" one of the kit; without `features` where nobody looks at them, which is much faster.
+        ValueError for a number that this task does not have."""
         if number != "open" and number not in (*self.search_draws, *self.sealed_draws):
             raise ValueError(f"draw {number}: task {self.task.name} has draws 0 to {self.sealed_draws[-1]}")
         phase = "open" if number == "open" else "search" if number in self.search_draws else "sealed"
         with np.load(self.folder.draw(number)) as stored:
             rows, teachers = stored["pool"], stored["teachers"]
-        return self.pool_of(rows, teachers, number, phase)
+        return self.pool_of(rows, teachers, number, phase, features)
 
-    def pool_of(self, rows: np.ndarray, teachers: np.ndarray, number: int | str, phase: str) -> Draw:
+    def pool_of(self, rows: np.ndarray, teachers: np.ndarray, number: int | str, phase: str, features: bool = True) -> Draw:
         """The items at positions `rows` of the region as a draw's pool, its groups numbered from 0."""
         region = self.region
         return Draw(number, phase, rows, [region.texts[row] for row in rows], [region.fields[row] for row in rows],
                     np.unique(region.groups[rows], return_inverse=True)[1].astype(np.int64), teachers,
-                    {view: block[rows] for view, block in region.features.items()}, region.labels[rows])
+                    {view: block[rows] for view, block in region.features.items()} if features else {}, region.labels[rows])
 
     def labelled_rows(self, number: int | str) -> np.ndarray:
         """Positions in the region of the items whose labels a draw's teachers were trained on."""

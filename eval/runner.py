@@ -2,9 +2,12 @@
 
 The evaluator starts it ahead of time (`python -c ... main(FD)`): it imports numpy, says that it is ready and waits for one
 job. This parent never runs submitted code. It forks a child for each draw, which holds that draw and nothing else: no other
-draw's data or models, and not the channel on which test items come. Children cannot write files, so what one draw learned
-does not help another. What a child asks its teacher goes through the parent to the evaluator. Whatever a child says is a
+draw's data or models, and not the channel on which test items come. Children cannot make files or sockets (`eval/confine.py`), so
+what one draw learned does not help another. What a child asks its teacher goes through the parent to the evaluator. Whatever a child says is a
 claim, which the evaluator checks.
+
+Once fitted, and before any test item arrives, a child may fork a twin: it gets some of the same items in other company, and a
+method whose answers depend on nothing else gives the same ones. `eval/trace.py` tells what the method's own code does.
 """
 
 from __future__ import annotations
@@ -22,16 +25,21 @@ import tempfile
 import time
 import traceback
 import types
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from eval.confine import confine
+from eval.trace import Trace
 from eval.w2s import W2S, Batch, Students
 from eval.wire import Channel, HungUp, WireError, unpack
 
 MOST_LINES = 8
 MOST_CHARACTERS = 1500
 MOST_LOGGED = 50
+MOST_TRACED = 4000
+"""Bytes of what the trace of a draw says."""
 PRELOADED = ("scipy", "sklearn", "torch", "transformers")
 """Libraries that are imported once, before the fork, where a method asks for them."""
 NEEDS_TORCH = re.compile(r"\b(losses|loss\s*=|hidden\s*=)")
@@ -52,18 +60,39 @@ def main(descriptor: int) -> None:
         __import__("torch")
     if job["load"]:
         _load(job["students"])
-    children: list[Channel] = []
+    children: list[_Child] = []
     try:
         started = time.perf_counter()
         problem = _fit_all(job, draws, channel, children)
-        channel.send(problem or {"fitted": len(children), "seconds": time.perf_counter() - started})
+        channel.send({**(problem or {"fitted": len(children), "seconds": time.perf_counter() - started}), "trace": _traced(children)})
         while problem is None:
-            _, _, (batch,) = channel.receive()
+            order, _, (batch,) = channel.receive()
+            twins = order.get("twins", 0)
+            asked = [child.twin or child.channel for child in children[:twins]] if twins else [child.channel for child in children]
             started = time.perf_counter()
-            problem, answers = _predict_all(batch, children)
-            channel.send(problem or {"seconds": time.perf_counter() - started}, answers)
+            problem, answers = _predict_all(batch, asked)
+            channel.send({**(problem or {"seconds": time.perf_counter() - started}), "trace": _traced(children)}, answers)
     except HungUp:
         pass  # the evaluator has all it wanted, or a child ended without a word: with this process everything here ends
+
+
+@dataclass
+class _Child:
+    """The process of one draw: its channel, that of its twin where it has one, and where its trace comes in."""
+
+    channel: Channel
+    twin: Channel | None
+    trace: int
+
+    def traced(self) -> list[str]:
+        try:
+            return os.read(self.trace, MOST_TRACED).decode("ascii", "replace").splitlines()
+        except BlockingIOError:
+            return []
+
+
+def _traced(children: list[_Child]) -> list[str]:
+    return [line for child in children for line in child.traced()]
 
 
 LOADED: dict = {}
@@ -81,29 +110,41 @@ def _load(students: dict) -> None:
         _ = LOADED[size].model
 
 
-def _fit_all(job: dict, draws: list[int], channel: Channel, children: list[Channel]) -> dict | None:
+def _fit_all(job: dict, draws: list[int], channel: Channel, children: list[_Child]) -> dict | None:
     """Fork a child for each draw, `job["at_once"]` of them busy at a time; what went wrong, or None."""
     waiting, busy = list(enumerate(draws)), selectors.DefaultSelector()
     while waiting or busy.get_map():
         while waiting and len(busy.get_map()) < job["at_once"]:
             number, draw = waiting.pop(0)
-            ours, theirs = socket.socketpair()
-            if os.fork() == 0:
-                _child(theirs, draw, job, number)
-            theirs.close()
-            children.append(Channel(ours))
-            busy.register(ours, selectors.EVENT_READ, number)
+            children.append(_start(job, draw, number))
+            busy.register(children[-1].channel.socket, selectors.EVENT_READ, number)
         for key, _ in busy.select():
-            child = children[key.data]
+            child = children[key.data].channel
             header = _heard(child)
             if "ask" in header:
                 _relay(header, key.data, child, channel)
                 continue
             busy.unregister(key.fileobj)
             child.limit = job["limit"]
+            if children[key.data].twin:
+                children[key.data].twin.limit = job["limit"]
             if header.get("fitted") is not True:
                 return header
     return None
+
+
+def _start(job: dict, draw: int, number: int) -> _Child:
+    ours, theirs = socket.socketpair()
+    reading, writing = os.pipe()
+    os.set_blocking(reading, False)
+    ours_twin, theirs_twin = socket.socketpair() if number < job["twins"] else (None, None)
+    if os.fork() == 0:
+        _child(theirs, draw, job, number, theirs_twin, writing)
+    os.close(writing)
+    theirs.close()
+    if theirs_twin is not None:
+        theirs_twin.close()
+    return _Child(Channel(ours), Channel(ours_twin) if ours_twin else None, reading)
 
 
 def _heard(child: Channel) -> dict:
@@ -143,11 +184,12 @@ def _predict_all(batch: int, children: list[Channel]) -> tuple[dict | None, dict
     return None, answers
 
 
-def _child(connection: socket.socket, draw: int, job: dict, number: int) -> None:
+def _child(connection: socket.socket, draw: int, job: dict, number: int, twin: socket.socket | None, writing: int) -> None:
     """Fit one draw and answer batches until the parent is gone. Never returns."""
     try:
+        kept = {connection.fileno(), draw, writing, twin.fileno() if twin else -1}
         for descriptor in os.listdir("/proc/self/fd"):
-            if int(descriptor) > 2 and int(descriptor) not in (connection.fileno(), draw):
+            if int(descriptor) > 2 and int(descriptor) not in kept:
                 try:
                     os.close(int(descriptor))
                 except OSError:
@@ -155,15 +197,21 @@ def _child(connection: socket.socket, draw: int, job: dict, number: int) -> None
         tempfile.tempdir = "/tmp"  # or libraries that ask for it try to write a file, which is forbidden
         if not job["gpu"]:  # a CUDA driver writes to memory files; there each draw has a sandbox of its own
             resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+            confine()
+        seen: list[str] = []
+        Trace(writing, job["name"], job["imports"], seen).start()
         channel = Channel(connection)
-        w2s, model = _fit(channel, draw, job, number)
-        if model is not None:
-            _predict(channel, w2s, model, job["name"])
+        w2s, model = _fit(channel, draw, job, number, seen)
+        if model is None:
+            return
+        if twin is not None and os.fork() == 0:
+            channel = Channel(twin)
+        _predict(channel, w2s, model, job["name"], seen)
     finally:
         os._exit(0)
 
 
-def _fit(channel: Channel, draw: int, job: dict, number: int) -> tuple[W2S | None, object]:
+def _fit(channel: Channel, draw: int, job: dict, number: int, seen: list[str]) -> tuple[W2S | None, object]:
     name = job["name"]
     linecache.cache[name] = (len(job["source"]), None, job["source"].splitlines(keepends=True), name)
     module = types.ModuleType("method")
@@ -172,7 +220,7 @@ def _fit(channel: Channel, draw: int, job: dict, number: int) -> tuple[W2S | Non
         # Without docstrings (optimize=2), and annotations stay text: what the scan does not count does not exist.
         flags = __future__.annotations.compiler_flag
         exec(compile(job["source"], name, "exec", flags, dont_inherit=True, optimize=2), module.__dict__)
-        w2s = _handed(channel, draw, job, number)
+        w2s = _handed(channel, draw, job, number, seen)
         model = module.fit(w2s)
         if not callable(getattr(model, "predict_proba", None)):
             raise TypeError(f"fit returned {type(model).__name__}, which has no predict_proba(batch)")
@@ -191,8 +239,9 @@ def _unpacked(descriptor: int) -> tuple[dict, dict]:
         os.close(descriptor)  # the map stays
 
 
-def _handed(channel: Channel, descriptor: int, job: dict, number: int) -> W2S:
+def _handed(channel: Channel, descriptor: int, job: dict, number: int, seen: list[str]) -> W2S:
     header, arrays = _unpacked(descriptor)
+    seen += [value for fields in header["fields"] for value in fields.values()]
     features, prompted = _blocks(header, arrays)
     students = job["students"]
 
@@ -239,11 +288,12 @@ def _described(error: BaseException, name: str) -> str:
     return "\n".join(lines[-MOST_LINES:])[-MOST_CHARACTERS:]
 
 
-def _predict(channel: Channel, w2s: W2S, model: object, name: str) -> None:
+def _predict(channel: Channel, w2s: W2S, model: object, name: str, seen: list[str]) -> None:
     """Answer batch after batch with an (m, 2) array, until the parent hangs up."""
     while True:
         _, _, (descriptor,) = channel.receive()
         header, arrays = _unpacked(descriptor)
+        seen += [value for fields in header["fields"] for value in fields.values()]
         features, prompted = _blocks(header, arrays)
         try:
             batch = Batch(header["texts"], header["fields"], arrays.get("groups"), features, prompted)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from eval.prepared import TEST_PART, Prepared
+from stats.exposure import independent_items
 from stats.pgr import Bootstrap, Estimate, estimate_difference, estimate_pgr, in_words
 
 RESAMPLES = 1000
@@ -63,6 +64,7 @@ class Anchored:
             "weak_accuracy": float(self.weak.mean()),
             "ceiling_accuracy": float(self.ceiling.mean()),
             "tuned_naive_accuracy": float(self.tuned_naive.mean()),
+            "independent_items": round(independent_items(np.bincount(self.bootstrap.group_of)), 1),
             "accuracy_where_teacher_right": float(correct[right].mean()),
             "accuracy_where_teacher_wrong": float(correct[~right].mean()),
             "teacher_agreement": float((correct == right).mean()),

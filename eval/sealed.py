@@ -1,22 +1,30 @@
 """Opens the sealed test: re-runs finalists, each from its commit, on draws and test items that no submission has met.
 
-A process of its own (`python -m eval.sealed RUN_FOLDER SUBMISSION ...`); prints one JSON verdict a line. Every opening is
-counted, for a task on this machine, before the first prediction is compared to a sealed label.
+A process of its own (`python -m eval.sealed RUN_FOLDER SUBMISSION ... [--controls SUBMISSION ...]`); prints one JSON verdict
+a line. Every opening is counted, for a task on this machine, before the first prediction is compared to a sealed label.
+
+Controls are submissions that nobody chose for their figures. What they lose or gain from public to sealed is what other
+draws and items do; what a finalist loses beyond that is what it owed to having been chosen.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
+from collections.abc import Sequence
 
 import tomli
 
+from eval.audits import Audits, Findings
 from eval.engine import Engine
 from eval.evaluator import read_method, run_secret
+from eval.null import null_anchors
 from eval.prepared import open_prepared
 from eval.scan import scan
 from eval.score import Anchored, correctness
 from eval.slots import Slot, Slots, make_slots
+from eval.tracks import gravest, track_of
 from state.errors import UserError
 from state.files import append_jsonl, read_jsonl, utc_now
 from state.ledger import Ledger
@@ -31,10 +39,13 @@ def openings(task: str) -> int:
     return sum(record["task"] == task for record in read_jsonl(aar_home() / "openings.jsonl"))
 
 
-def verify(paths: RunPaths, submissions: list[str], say) -> None:
-    """Score `submissions` of a run on all sealed draws; `say(verdict)` as each is done. UserError for unknown ones."""
-    if len(submissions) > MOST_FINALISTS:
-        raise UserError(f"{len(submissions)} submissions: the sealed part is opened for at most {MOST_FINALISTS} finalists at a time")
+def verify(paths: RunPaths, finalists: Sequence[str], controls: Sequence[str], say) -> None:
+    """Score submissions of a run on all sealed draws; `say(verdict)` as each is done. UserError for unknown ones, or too
+    many."""
+    for names, what in ((finalists, "finalists"), (controls, "controls")):
+        if len(names) > MOST_FINALISTS:
+            raise UserError(f"{len(names)} {what}: the sealed part is opened for at most {MOST_FINALISTS} at a time")
+    submissions = list(dict.fromkeys([*finalists, *controls]))
     config = tomli.loads(paths.toml.read_text())
     ledger = Ledger(paths.ledger)
     for name in submissions:
@@ -43,8 +54,9 @@ def verify(paths: RunPaths, submissions: list[str], say) -> None:
     prepared = open_prepared(config["task"])
     slots = make_slots(config.get("gpus"))
     draws = list(prepared.sealed_draws)
-    anchored = Anchored.of(prepared, "sealed", draws)
-    engine = Engine(prepared, run_secret(paths.evaluator), config["isolation"], slots[:1])
+    secret, null = run_secret(paths.evaluator), config.get("null", False)
+    anchored = null_anchors(prepared, "sealed", draws, secret) if null else Anchored.of(prepared, "sealed", draws)
+    engine = Engine(prepared, secret, config["isolation"], slots[:1], null)
     append_jsonl(
         aar_home() / "openings.jsonl",
         {"task": config["task"], "run": paths.name, "submissions": submissions, "time": utc_now()},
@@ -53,15 +65,21 @@ def verify(paths: RunPaths, submissions: list[str], say) -> None:
     try:
         for name in submissions:
             with Slots(slots[:1]).hold() as slot:
-                verdict = _sealed_verdict(engine, slot, paths, ledger.submissions[name], draws, anchored)
-            verdict["isolation"], verdict["openings"] = config["isolation"], openings(config["task"])
+                chosen, public = name in finalists, ledger.verdicts[name]
+                verdict = _sealed_verdict(engine, slot, paths, ledger.submissions[name], draws, anchored, own_ceiling=chosen)
+            # Most audits were made on public draws; what those could not show stands beside what they did.
+            reasons = {**dict(zip(public["flags"], public.get("reasons") or public["flags"])), **verdict.pop("found")}
+            verdict |= {"track": gravest([public["track"], track_of(reasons)]), "flags": list(reasons), "reasons": list(reasons.values())}
+            verdict |= {"isolation": config["isolation"], "openings": openings(config["task"]), "control": not chosen}
+            verdict |= {"null": True} if null else {}
             append_jsonl(paths.evaluator / "sealed.jsonl", verdict, mode=0o600)
             say(verdict)
     finally:
         engine.close()
 
 
-def _sealed_verdict(engine: Engine, slot: Slot, paths: RunPaths, submission: dict, draws: list[int], anchored: Anchored) -> dict:
+def _sealed_verdict(engine: Engine, slot: Slot, paths: RunPaths, submission: dict, draws: list[int], anchored: Anchored,
+                    own_ceiling: bool) -> dict:
     source = read_method(paths.repo, submission["commit"], submission["method"])
     found = scan(source, submission["method"])
     engine.make_prompts(found, "sealed")
@@ -72,10 +90,19 @@ def _sealed_verdict(engine: Engine, slot: Slot, paths: RunPaths, submission: dic
         "draws": len(draws), "flags": found.flags, "method_seconds": round(outcome.method_seconds, 3),
         "peak_memory_mib": outcome.peak_memory_mib, "time": utc_now(),
     }  # fmt: skip
+    findings = Findings(dict(outcome.traced))
+    verdict["found"] = findings.reasons
     if outcome.predictions is None:
         return verdict
+    task = engine.prepared.task
+    if task.student_of("sealed") != task.student_of("search") and not engine.packs.null:
+        # Other students than in the search, with models at hand that were not there then: do these need their teacher?
+        Audits(engine, anchored, "sealed").shuffled(source.decode(), submission["method"], draws[:1], found, outcome, slot, findings)
+        verdict |= findings.figures
     correct = correctness(engine.prepared, "sealed", outcome.predictions)
     verdict |= anchored.figures(correct)
+    if not own_ceiling:  # as dear as the rest, and a control is not judged by it
+        return verdict
     ceiling = engine.run(source.decode(), submission["method"], draws, found, slot, true_labels=True)
     if ceiling.predictions is not None:
         verdict |= anchored.by_own_recipe(correct, correctness(engine.prepared, "sealed", ceiling.predictions))
@@ -83,9 +110,14 @@ def _sealed_verdict(engine: Engine, slot: Slot, paths: RunPaths, submission: dic
 
 
 def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="eval.sealed")
+    parser.add_argument("run")
+    parser.add_argument("finalists", nargs="+")
+    parser.add_argument("--controls", nargs="*", default=[])
+    asked = parser.parse_args(arguments)
     end_with_starter()
     try:
-        verify(RunPaths(arguments[0]), arguments[1:], lambda verdict: print(json.dumps(verdict), flush=True))
+        verify(RunPaths(asked.run), asked.finalists, asked.controls, lambda verdict: print(json.dumps(verdict), flush=True))
     except UserError as error:
         print(f"aar: {error}", file=sys.stderr)
         return 2

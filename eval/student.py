@@ -120,7 +120,7 @@ class Student:
             return known
         if self._asked is None or not self._asked.has_language:
             return self._pool.raw(source, self._pool.views(views))  # raises, and says what there is
-        return np.concatenate([self._asked.language().embed(list(source), [int(layer)], pooling)
+        return np.concatenate([self._asked._language().embed(list(source), [int(layer)], pooling)
                                for pooling, layer in (view.split(":") for view in views)], axis=1)
 
     def zero_shot(self, source: Any) -> np.ndarray:
@@ -130,17 +130,17 @@ class Student:
 
     def generate(self, prompts: Sequence[str], max_new_tokens: int = 32) -> np.ndarray:
         """What the strong model writes after each prompt (m,), greedily. Elicitation track."""
-        return self._asked.language().generate(list(prompts), max_new_tokens)
+        return self._asked._language().generate(list(prompts), max_new_tokens)
 
     @property
     def model(self) -> Any:
         """The strong model itself, a torch module. Elicitation track."""
-        return self._asked.language().model
+        return self._asked._language().model
 
     @property
     def tokenizer(self) -> Any:
         """The strong model's tokenizer. Elicitation track."""
-        return self._asked.language().tokenizer
+        return self._asked._language().tokenizer
 
     def state(self) -> dict[str, Any]:
         """A copy of what was learned, for `load` or `init`."""

@@ -2,8 +2,8 @@
 
     from eval.task import load_task, task_names
 
-What `python aar.py prepare TASK --data FOLDER --strong MODEL --weak MODEL` was told is kept under AAR_HOME/settings and laid
-over the file, so that every later command means the same task.
+What `python aar.py prepare TASK --data FOLDER --strong MODEL --weak MODEL` was told (eval/told.py) is laid over the file, so
+that every later command means the same task.
 """
 from __future__ import annotations
 
@@ -11,15 +11,17 @@ import hashlib
 import json
 import re
 from collections.abc import Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tomli
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from eval.data.rows import FIELDS
+from eval.templates import template_fault
+from eval.told import BACK, keep, laid_over, together, told
 from state.errors import UserError
-from state.files import write_atomic
-from state.paths import aar_home
 
 FOLDER = Path(__file__).parent / "tasks"
 HASH_RANGE = 10_000
@@ -62,12 +64,12 @@ class RatedData(Strict):
 
 
 class GeneratedData(Strict):
-    """Questions with candidate answers, made by a program from a seed."""
+    """Questions with candidate answers, made by a program from the secret of the prepared task: the program is open, and from a
+    seed that is open too anybody could make the labels."""
 
     source: Literal["arithmetic", "snippets"]
     questions: int = Field(ge=10)
     choices: int = Field(default=6, ge=2)
-    seed: int = 0
 
 
 class FolderData(Strict):
@@ -75,10 +77,15 @@ class FolderData(Strict):
 
     source: Literal["jsonl"]
     format: Literal["preference", "binary"]
-    folder: str = ""                 # set by --data; relative to where the command is typed
+    folder: str = ""                 # set by --data; in a file relative to the folder of aar.py, wherever a command is typed
     pool_labels: Literal["file", "inline", "none"] = "file"
     """Where the pool's true labels are, which only the ceiling is trained on: in train_unlabel.labels.jsonl, in the rows of
     train_unlabel.jsonl, or nowhere (then the ceiling is trained on labelled rows)."""
+
+    @property
+    def path(self) -> Path | None:
+        """The folder, absolute; None where none was named."""
+        return Path(__file__).parent.parent / Path(self.folder).expanduser() if self.folder else None
 
 
 class HubData(Strict):
@@ -170,6 +177,7 @@ class Task(Strict):
     finetune: FineTuning = FineTuning()
     anchor_draws: int | None = Field(default=None, ge=1)         # ceilings on fewer draws than there are, where they are dear
     anchors: ImportedAnchors | None = None
+    alter: Literal["python", "numbers"] | None = None            # how audits write items otherwise (eval/altered.py)
     transfer_only: bool = False      # sealed against development: no submission, no swarm
     fit_seconds: float = Field(gt=0)                             # for each draw
     verify_fit_seconds: float | None = Field(default=None, gt=0) # of the sealed draws; default: the same
@@ -180,8 +188,21 @@ class Task(Strict):
     def _well_formed(self) -> Task:
         for view in self.views:
             if not VIEW.fullmatch(view):
-                raise ValueError(f"view {view!r}: write last:LAYER or mean:LAYER, the layer as a number or as a share such as 60%")
+                raise ValueError(f"views: {view!r}: write last:LAYER or mean:LAYER, the layer as a number or as a share such as 60%")
+        templates = {"template": self.template}
+        if self.prompts is not None:
+            templates |= {"prompts.zero_shot": self.prompts.zero_shot, "prompts.contrast": self.prompts.contrast}
+        for field, template in templates.items():
+            if template is not None and (fault := template_fault(template, self.item_fields, field == "prompts.contrast")):
+                raise ValueError(f"{field}: {fault}")
         return self
+
+    @property
+    def item_fields(self) -> tuple[str, ...]:
+        """The texts that an item has."""
+        if self.data.source == "rated":
+            return ("text",)
+        return FIELDS[getattr(self.data, "format", "binary")]
 
     @property
     def default_view(self) -> str:
@@ -202,6 +223,11 @@ class Task(Strict):
     def seconds_of(self, phase: str) -> float:
         """How long the fit of one draw of a phase may take."""
         return (self.verify_fit_seconds or self.fit_seconds) if phase == "sealed" else self.fit_seconds
+
+    @property
+    def finetunes(self) -> bool:
+        """Whether any teacher or student is a fine-tuned language model."""
+        return any(spec.kind == "finetune" for spec in self.teachers) or "finetune" in (self.student_of("search"), self.student_of("sealed"))
 
     def key(self, *fields: str) -> str:
         """A digest of some fields: what was built from them is stale when it changes."""
@@ -225,66 +251,56 @@ def task_names() -> list[str]:
     return sorted(path.stem for path in FOLDER.glob("*.toml"))
 
 
-def load_task(name: str) -> Task:
-    """The task of this name, with what `prepare` was told about it. UserError for an unknown name or a file that does not
-    hold together."""
+def load_task(name: str, as_told: bool = True) -> Task:
+    """The task of this name, with what `prepare` was told about it unless not `as_told`. UserError for an unknown name or a file
+    that does not hold together."""
+    return _read(name, told(name) if as_told else {})
+
+
+def _read(name: str, said: dict[str, str]) -> Task:
     if name not in task_names():
         raise UserError(f"unknown task {name!r}: choose from {', '.join(task_names())}")
     path = FOLDER / f"{name}.toml"
     try:
-        fields = tomli.loads(path.read_text(encoding="utf-8"))
-        task = Task.model_validate(_laid_over(fields, told(name)))
-    except (tomli.TOMLDecodeError, ValidationError) as error:
-        detail = error.errors()[0] if isinstance(error, ValidationError) else {"loc": (), "msg": str(error)}
-        where = ".".join(str(part) for part in detail["loc"])
-        raise UserError(f"{path}: {where + ': ' if where else ''}{detail['msg']}") from None
+        task = Task.model_validate(laid_over(tomli.loads(path.read_text(encoding="utf-8")), said))
+    except UnicodeDecodeError as error:
+        line = path.read_bytes()[: error.start].count(b"\n") + 1
+        raise UserError(f"{path}: line {line} is not UTF-8: save the file as UTF-8") from None
+    except tomli.TOMLDecodeError as error:
+        raise UserError(f"{path}: {error}") from None
+    except ValidationError as error:
+        raise UserError(f"{path}: {_in_words(error.errors())}") from None
     if task.name != name:
         raise UserError(f"{path}: its name is {task.name!r}, it must be that of the file")
     return task
 
 
-def told(name: str) -> dict[str, str]:
-    """What `prepare` was told last about a task: some of data, strong, weak, students."""
-    file = aar_home() / "settings" / f"{name}.json"
-    return json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+def _in_words(errors: Sequence[Any]) -> str:
+    """What is wrong with a task file first: a field that does not exist before the one that is missing in its place."""
+    first = next((error for error in errors if error["type"] == "extra_forbidden"), errors[0])
+    path = [str(part) for part in first["loc"]]
+    if path[:1] == ["data"]:
+        path[1:2] = []  # pydantic names the source there
+    what = first["msg"].removeprefix("Value error, ")
+    if first["type"] == "extra_forbidden":
+        missing = [str(error["loc"][-1]) for error in errors if error["type"] == "missing" and error["loc"][:-1] == first["loc"][:-1]]
+        meant = get_close_matches(path[-1], missing, 1)
+        what = "there is no such field" + (f": it should be {meant[0]}" if meant else "; README.md beside it lists them")
+    return f"{'.'.join(path)}: {what}" if path else what
 
 
 def tell(name: str, **options: str | None) -> None:
     """Keep what `prepare` was told: `data` (a folder), `strong`, `weak` (models, NAME or NAME@REVISION), `students` ("probe" or
-    "finetune", for search and verification alike). UserError where the task cannot take it; then nothing is kept."""
+    "finetune", for search and verification alike); "default" takes one back. UserError where a model cannot be had or used, or the
+    task cannot take it; then nothing is kept."""
     given = {key: value for key, value in options.items() if value is not None}
     if not given:
         return
-    task = load_task(name)
-    if "data" in given:
-        if task.data.source != "jsonl":
-            raise UserError(f"--data: task {name} takes its data from {task.data.source}, not from a folder")
-        given["data"] = str(Path(given["data"]).expanduser().resolve())
-    for size in ("strong", "weak"):
-        if Path(given.get(size, "")).expanduser().is_dir() and given.get(size):
-            given[size] = str(Path(given[size]).expanduser().resolve())
-    file = aar_home() / "settings" / f"{name}.json"
-    file.parent.mkdir(parents=True, exist_ok=True)
-    write_atomic(file, json.dumps({**told(name), **given}, indent=1))
-
-
-def _laid_over(fields: dict[str, Any], said: dict[str, str]) -> dict[str, Any]:
-    if "data" in said:
-        fields["data"]["folder"] = said["data"]
-    if "students" in said:
-        fields["student"] = fields["verify_student"] = said["students"]
-    if "strong" in said:
-        fields["strong"], fields["revision"] = _name_and_revision(said["strong"])
-    if "weak" in said:
-        model, revision = _name_and_revision(said["weak"])
-        if model in ("forest", "logistic"):
-            fields["teachers"] = [{"kind": model}]
-        else:
-            fields["teachers"] = [{"kind": "finetune", "model": model, "revision": revision,
-                                   "finetune": fields["teachers"][0].get("finetune", {})}]
-    return fields
-
-
-def _name_and_revision(text: str) -> tuple[str, str | None]:
-    name, _, revision = text.rpartition("@") if "@" in text else (text, "", "")
-    return name, revision or None
+    source = _read(name, {}).data.source
+    if "data" in given and source != "jsonl":
+        raise UserError(f"--data: task {name} takes its data from {source}, not from a folder")
+    said = together(name, given)
+    if any(value != BACK for option, value in given.items() if option != "data"):
+        from eval.suits import check_models
+        check_models(_read(name, said))
+    keep(name, said)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,8 @@ from eval.student import Student
 ZERO_SHOT, CONTRAST = "zero-shot", ("contrast-0", "contrast-1")
 Ask = Callable[[dict[str, Any]], np.ndarray]
 """Sends a question about the draw's teacher to the trusted side and waits for its answer."""
+MOST_ASKED = 2 << 20
+"""Bytes of items in one question; the other side takes messages of twice that."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,7 @@ class Teacher:
         """Its soft labels (m, 2) of items, or of texts where the task's items are one text. ValueError where that was asked
         too often, or where nobody is there to answer (open kit)."""
         fields = [dict(one.fields) if isinstance(one, Item) else {"text": str(one)} for one in source]
-        return self._asked({"ask": "label", "fields": fields})
+        return np.concatenate([self._asked({"ask": "label", "fields": some}) for some in _chunks(fields)])
 
     def refit(self, prefix: str) -> np.ndarray:
         """Soft labels (n, 2) of the pool by a teacher that was trained anew, on the same labelled items, with `prefix` before
@@ -112,6 +114,22 @@ class Teacher:
         if self._ask is None:
             raise ValueError("the teacher cannot be asked here: only while a submission is being fitted")
         return self._ask(question)
+
+
+def _chunks(fields: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    """The items in their order, as many at a time as one message holds. ValueError for one that none holds."""
+    some: list[dict[str, Any]] = []
+    room = MOST_ASKED
+    for position, one in enumerate(fields):
+        size = len(json.dumps(one)) + 2
+        if size > MOST_ASKED:
+            raise ValueError(f"item {position} has {size:,} bytes: the teacher is asked about items of at most {MOST_ASKED:,}")
+        if size > room:
+            yield some
+            some, room = [], MOST_ASKED
+        some.append(one)
+        room -= size
+    yield some
 
 
 class W2S:
@@ -153,8 +171,8 @@ class W2S:
         chosen = {"seed": seed, **options}
         if self._students.kind == "finetune":
             from eval.finetune import FineTuned
-            return FineTuned(self.language(size), self.texts, self.groups, self._students.settings, self.answers, init=init,
-                             on_fit=self._count_fit, **chosen)
+            return FineTuned(self._language(size), self.texts, self.groups, self._students.settings, self.answers, init=init,
+                             on_fit=self._count_fit, prompts=self._asked_texts, **chosen)
         if size != "strong":
             raise ValueError(f"size={size!r}: this task has one student, 'strong'")
         return Student(self._pool, **chosen, init=init, on_fit=self._count_fit, asked=self)
@@ -190,8 +208,9 @@ class W2S:
     def has_language(self) -> bool:
         return "strong" in self._students.models
 
-    def language(self, size: str = "strong") -> Any:
-        """The language model of this size, loaded when it is first needed. ValueError where it was not handed out."""
+    def _language(self, size: str = "strong") -> Any:
+        """The language model of this size, loaded when it is first needed. ValueError where it was not handed out. For students only:
+        what a method asks of the model itself goes by names that the scan knows."""
         if size not in self._languages:
             if size not in self._students.models:
                 known = ", ".join(self._students.models)
@@ -209,7 +228,7 @@ class W2S:
             raise ValueError("this task has no prompts: the strong model cannot be asked")
         logits = self._known_answers(source)
         if logits is None:
-            logits = self.language().answer_logits(self._asked_texts(source), self.answers)
+            logits = self._language().answer_logits(self._asked_texts(source), self.answers)
         odds = 1 / (1 + np.exp(-(np.asarray(logits[:, 1], np.float32) - np.asarray(logits[:, 0], np.float32)).clip(-30, 30)))
         return np.stack([1 - odds, odds], axis=1)
 

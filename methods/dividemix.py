@@ -1,8 +1,9 @@
 """Two students split the pool for each other into clean and noisy items, and share their guesses about the noisy ones.
 
-DivideMix (Li et al. 2020, arXiv 2002.07394) without MixUp: a mixture of two Gaussians over their loss under the other student
-gives each item's chance to be clean; targets mix the teacher's label with both students' sharpened mean answer in that
-proportion.
+DivideMix (Li et al. 2020, arXiv 2002.07394) without MixUp: a mixture of two Gaussians over the items' loss under the other
+student gives each one's chance to be clean. The target of an item that is likelier clean mixes the teacher's label, in that
+proportion, with both students' sharpened mean answer; one that is likelier noisy has that answer alone, at half the weight. A
+last student learns what the two then agree on.
 """
 import numpy as np
 

@@ -1,7 +1,7 @@
 """Expectation-maximisation over a noisy channel: the teacher is a sensor of unknown reliability, the student the prior.
 
-The teacher's confidence is cut into bins; how often each bin comes up for either class is estimated from what the student,
-cross- fitted so that no item has a say in its own label, believes. Student and channel together give each item's chance,
+The teacher's confidence is cut into bins; how often each bin comes up for either class is estimated from what the student
+believes, cross-fitted so that no item has a say in its own label. Student and channel together give each item's chance,
 from which the next student learns (Dawid and Skene 1979; Raykar et al. 2010, with one annotator).
 """
 import numpy as np

@@ -20,7 +20,8 @@ def fit(w2s):
 
 
 def neighbours(states):
-    """Positions (n, NEIGHBOURS) of the items with the largest cosine, oneself left out."""
+    """Positions (n, NEIGHBOURS), or fewer in a small pool, of the items with the largest cosine, oneself left out."""
+    most = min(NEIGHBOURS, len(states) - 1)
     x = (states - states.mean(0)) / (states.std(0) + 1e-6)
     x = x @ np.linalg.eigh(x.T @ x)[1][:, -COMPONENTS:]
     x /= np.linalg.norm(x, axis=1, keepdims=True) + 1e-9
@@ -28,5 +29,5 @@ def neighbours(states):
     for row in x:
         likeness = x @ row
         likeness[len(near)] = -np.inf
-        near.append(np.argpartition(-likeness, NEIGHBOURS)[:NEIGHBOURS])
+        near.append(np.argpartition(-likeness, most - 1)[:most])
     return np.array(near)

@@ -22,7 +22,8 @@ def fit(w2s):
     labels = w2s.weak[:, 1] > 0.5
     rate = labels.mean()
     rows = confident(w2s.weak[:, 1], labels)
-    folds = w2s.rng.permutation(len(labels)) % FOLDS
+    group = np.unique(w2s.groups, return_inverse=True)[1]  # items of one group are alike: they stay in one fold
+    folds = w2s.rng.permutation(group.max() + 1)[group] % FOLDS
     for _ in range(ROUNDS):
         scores = np.empty(len(labels))
         for fold in range(FOLDS):

@@ -1,4 +1,4 @@
-"""The order of a leaderboard: by what is known for certain, not by the luckiest figure."""
+"""The order of a leaderboard: by what is known for certain, not by the luckiest figure; by accuracy where PGR is not available."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ RUNGS = {"sealed": 2, "full": 1, "quick": 0}
 
 
 def sort_key(verdict: dict) -> tuple:
-    """Best first under `sorted`: scored before failed, more draws before fewer, then the higher lower bound of PGR."""
-    scored = verdict.get("status") == "scored" and verdict.get("pgr_low") is not None
+    """Best first under `sorted`: scored before failed, more draws before fewer, then the higher lower bound of PGR, or the higher
+    accuracy where the task's gap is not established."""
+    scored, low = verdict.get("status") == "scored", verdict.get("pgr_low")
     return (
         not scored,
         -RUNGS.get(verdict.get("rung"), -1) if scored else 0,
-        -(verdict["pgr_low"] if scored else 0.0),
+        low is None,
+        -(low if low is not None else verdict.get("accuracy") or 0.0) if scored else 0.0,
         verdict.get("submission") or "",
     )
 

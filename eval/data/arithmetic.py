@@ -1,6 +1,6 @@
 """Short word problems with worked solutions, right and wrong: a generated stand-in for mathematics.
 
-    rows(GeneratedData(source="arithmetic", questions=1000))
+    rows(GeneratedData(source="arithmetic", questions=1000), secret)
 
 A wrong solution miscopies a number or leaves out a step, now and then it takes the wrong operation or slips in a sum. How a
 solution is phrased is drawn before it is known whether it is right. The label comes from comparing its last number with the
@@ -12,7 +12,7 @@ import random
 from dataclasses import dataclass, replace
 from itertools import product
 
-from eval.data.candidates import check_choices, plan_answers
+from eval.data.candidates import check_choices, plan_answers, streams
 from eval.data.rows import Row
 from eval.task import GeneratedData
 
@@ -133,14 +133,16 @@ def _write(solution: Solution, things: str, phrasing: tuple[str, tuple[str, str]
     return opening + joint.join(lines) + closing.format(answer=solution.answer, things=things) + "."
 
 
-def rows(data: GeneratedData) -> list[Row]:
-    """`questions` problems with `choices` solutions each, the same for the same seed; no two problems have the same numbers.
+def rows(data: GeneratedData, secret: bytes) -> list[Row]:
+    """`questions` problems with `choices` solutions each, the same for the same secret; no two problems have the same numbers.
 
     The group is the question, the key the solution's last number. UserError for a number of choices that cannot be made.
     """
     check_choices(data.source, data.choices, len(PHRASINGS))
-    rng, seen, made = random.Random(data.seed), set(), []
-    while len(seen) < data.questions:
+    seen, made = set(), []
+    for rng in streams(secret):
+        if len(seen) == data.questions:
+            return made
         right = _problem(rng)
         if right in seen:
             continue
@@ -157,4 +159,3 @@ def rows(data: GeneratedData) -> list[Row]:
             solution = by_answer[answer]
             made.append(Row({"question": question, "choice": _write(solution, things, phrasing)},
                             int(solution.answer == right.answer), question, key=str(solution.answer)))
-    return made

@@ -51,15 +51,16 @@ def rows(data: FolderData) -> list[Row]:
             part = _with_labels(part, folder / POOL_LABELS, data.format)
         found += part
     _refuse_duplicates(found)
+    _refuse_torn(found, FIELDS[data.format][0])
     _refuse_leaks(found, FIELDS[data.format][0])
     return sorted((row for _, row in found), key=lambda row: (row.file, row.fingerprint))
 
 
 def _folder(data: FolderData) -> Path:
     needed = f"it needs {', '.join(FILES.values())}"
-    if not data.folder:
+    if data.path is None:
         raise UserError(f"no folder with data was named: python aar.py prepare TASK --data FOLDER; {needed}")
-    folder = Path(data.folder).expanduser()
+    folder = data.path
     if not folder.is_dir():
         raise UserError(f"{folder}: there is no such folder: name the one with your data, --data FOLDER; {needed}")
     for file in FILES.values():
@@ -105,7 +106,7 @@ def _row(place: Place, values: dict[str, Any], form: str, file: str, labelled: b
     question = same_question(values[FIELDS[form][0]])
     group = f"question {question}"
     if form == "binary" and values.get(GROUP) is not None:
-        if not isinstance(values[GROUP], (str, int)):
+        if not isinstance(values[GROUP], (str, int)) or isinstance(values[GROUP], bool):
             raise place.fault(f"is {shown(values[GROUP])}", "write a number or a text, the same for all choices of a question",
                               GROUP)
         group = f"{file} {values[GROUP]}"  # such numbers may start anew in each file
@@ -151,12 +152,24 @@ def _with_labels(part: list[tuple[Place, Row]], path: Path, form: str) -> list[t
 
 
 def _refuse_duplicates(found: list[tuple[Place, Row]]) -> None:
-    """No row is in two of the files. Within one, a row may well occur twice: sampled answers do."""
+    """No row is in two of the files. Within one, a row may well occur twice, as sampled answers do, but with one label."""
     seen: dict[str, tuple[Place, Row]] = {}
     for place, row in found:
         first, other = seen.setdefault(row.fingerprint, (place, row))
         if other.file != row.file:
             raise place.fault(f"the same row is in {first}", "take one of the two out")
+        if other.label != row.label:
+            raise place.fault(f"the same row has another label in {first}", "give both the right one, or take them out", "label")
+
+
+def _refuse_torn(found: list[tuple[Place, Row]], asked: str) -> None:
+    """No question of a file is in two groups: they could fall into different parts."""
+    seen: dict[tuple[str | None, str], tuple[Place, Row]] = {}
+    for place, row in found:
+        first, other = seen.setdefault((row.file, same_question(row.fields[asked])), (place, row))
+        if other.group != row.group:
+            raise place.fault(f"its {asked} is also that of {first}, which has another {GROUP} or none",
+                              f"give all rows with one {asked} the same", GROUP)
 
 
 def _refuse_leaks(found: list[tuple[Place, Row]], asked: str) -> None:

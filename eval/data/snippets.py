@@ -1,6 +1,6 @@
 """Small Python functions, right and wrong, against a docstring: a generated stand-in for code.
 
-    rows(GeneratedData(source="snippets", questions=1000))
+    rows(GeneratedData(source="snippets", questions=1000), secret)
 
 A question is a specification in words, a choice the body of `def f(xs):`. The label comes from running the choice and the
 right program on PROBES. A wrong choice mostly leaves out one or two things that are asked for; how a choice is written (layout, name of
@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import product
 
-from eval.data.candidates import check_choices, plan_answers
+from eval.data.candidates import check_choices, plan_answers, streams
 from eval.data.rows import Row
 from eval.task import GeneratedData
 
@@ -188,14 +188,16 @@ def _wrong_programs(rng: random.Random, right: Program, expected: tuple[str, ...
     return list(found.values())[:WRONG_ANSWERS]
 
 
-def rows(data: GeneratedData) -> list[Row]:
-    """`questions` specifications with `choices` bodies each, the same for the same seed; no two specifications do the same.
+def rows(data: GeneratedData, secret: bytes) -> list[Row]:
+    """`questions` specifications with `choices` bodies each, the same for the same secret; no two specifications do the same.
 
     The group is the question, the key what the choice returns for PROBES. UserError for a number of choices that cannot be made.
     """
     check_choices(data.source, data.choices, len(WRITINGS))
-    rng, seen, made = random.Random(data.seed), set(), []
-    while len(seen) < data.questions:
+    seen, made = set(), []
+    for rng in streams(secret):
+        if len(seen) == data.questions:
+            return made
         right = _specification(rng)
         expected = run(_inline(right, "x"))
         programs = _wrong_programs(rng, right, expected, data.choices)
@@ -208,4 +210,3 @@ def rows(data: GeneratedData) -> list[Row]:
             body = layout(by_answer[answer], v)
             outputs = run(body)
             made.append(Row({"question": question, "choice": body}, int(outputs == expected), question, key=str(outputs)))
-    return made

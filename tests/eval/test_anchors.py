@@ -1,7 +1,10 @@
 import numpy as np
 
 from eval.anchors import Recipe, choose, mean_and_error, seeds_correct
-from eval.draws import as_batch, handed
+from eval.draws import as_batch, handed, public_figures
+from eval.kit import shown_pgr
+from eval.prepared import Anchors
+from stats.pgr import Bootstrap
 
 CONVEX, STRONGER, SEEDED = Recipe(0.1), Recipe(1.0), Recipe(0.0, epochs=1)
 
@@ -40,7 +43,39 @@ def test_the_error_of_a_mean_counts_draws_and_items():
     errors, means = [], []
     for _ in range(300):
         easy, draws = rng.normal(0, 1, 200), rng.normal(0, 0.5, 8)
-        mean, error = mean_and_error(easy[None] + draws[:, None] + rng.normal(0, 1, (8, 200)) > 0)
+        right = easy[None] + draws[:, None] + rng.normal(0, 1, (8, 200)) > 0
+        mean, error = mean_and_error(right, Bootstrap(8, np.arange(200), 200))
         means.append(mean)
         errors.append(error)
     assert 0.7 < np.mean(errors) / np.std(means) < 1.4
+
+
+def test_the_error_of_a_mean_counts_the_items_of_a_group_as_one():
+    rng, groups = np.random.default_rng(2), np.repeat(np.arange(40), 6)
+    errors, means = [], []
+    for _ in range(300):
+        easy = rng.normal(0, 1, 40)[groups] + rng.normal(0, 0.3, 240)
+        mean, error = mean_and_error(easy[None] + rng.normal(0, 0.3, (4, 240)) > 0, Bootstrap(4, groups, 200))
+        means.append(mean)
+        errors.append(error)
+    assert 0.7 < np.mean(errors) / np.std(means) < 1.4
+
+
+class Flat:
+    """A prepared task on which the ceiling is as good as the teacher."""
+
+    search_draws = [0, 1]
+
+    def __init__(self):
+        self.parts = {"public": type("Part", (), {"groups": np.arange(30)})()}
+        self.task = type("Task", (), {"name": "flat", "description": "Class 1 or not?"})()
+
+    def anchors(self, phase, draws):
+        right = np.tile(np.arange(30) % 2 == 0, (2, 1))
+        return Anchors(right, right, right[None], right[None])
+
+
+def test_where_ceiling_and_teacher_are_alike_no_pgr_is_told_and_nothing_breaks():
+    figures = public_figures(Flat())
+    assert figures["tuned_naive_pgr"] is None and figures["resolvable"] is None
+    assert "n/a" in shown_pgr(figures) and shown_pgr({**figures, "tuned_naive_pgr": 0.345}) == "0.34"

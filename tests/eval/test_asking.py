@@ -7,6 +7,7 @@ import pytest
 
 from eval.asking import MOST_LABELS, MOST_REFITS, Questions
 from eval.engine import Engine
+from eval.prepared import Prepared
 from eval.scan import scan
 from eval.slots import Slot
 from tests.eval.checked import CHECK
@@ -106,3 +107,44 @@ def test_an_error_on_true_labels_says_nothing_of_them(engine):
     source = "def fit(w2s):\n    raise ValueError(str(w2s.weak[:, 1].tolist()))\n"
     assert not re.search(r"[01]\.\d", run(engine, source, true_labels=True).error)
     assert re.search(r"[01]\.\d", run(engine, source).error)  # the positive control: the same error where it holds no secret
+
+
+@pytest.mark.parametrize("error, told", [(MemoryError("12 GiB"), "not enough memory"), (RuntimeError("/home/me"), "RuntimeError"),
+                                         (OSError(28, "/home/me"), "OSError")])
+@pytest.mark.parametrize("ask", ["label", "refit"])
+def test_what_goes_wrong_while_a_teacher_is_trained_is_told_and_ends_nobody(smoke, error, told, ask):
+    def fail(*arguments):
+        raise error
+
+    questions = Questions(smoke, fail, shuffle=fail)
+    header, arrays = questions.answer({"ask": ask, "number": 0, "fields": [smoke.region.fields[0]] if ask == "label" else []}, [0])
+    assert set(header) == {"refused"} and told in header["refused"] and "/home" not in header["refused"] and not arrays
+
+
+def test_a_prefix_that_is_too_long_is_refused_in_words(smoke):
+    header, _ = Questions(smoke, lambda number, count: np.arange(count)).answer({"ask": "refit", "number": 0, "prefix": "x" * 3000}, [0])
+    assert header == {"refused": "a prefix has at most 2000 characters, not 3,000"}
+
+
+def test_a_fine_tuned_teacher_answers_too_and_trained_anew_it_says_the_same(smoke, tmp_path):
+    from eval.task import FineTuning, TeacherSpec
+    from tests.eval.tiny import save_tiny
+
+    settings = FineTuning(head="head", epochs=1, rank=2, lr=1e-2, max_tokens=16)
+    spec = TeacherSpec(kind="finetune", model=str(save_tiny(tmp_path / "weak")), finetune=settings)
+    prepared = Prepared(smoke.task.model_copy(update={"teachers": (spec,)}), smoke.folder)
+    questions = Questions(prepared, lambda number, count: np.arange(count))
+    pool = smoke.draw(1, features=False).fields[:40]
+    labels, refitted, other = (questions.answer({**question, "number": 0}, [1])[1]["labels"] for question in (
+        {"ask": "label", "fields": pool}, {"ask": "refit", "prefix": ""}, {"ask": "refit", "prefix": "wonderful film "}))
+    assert np.allclose(labels, refitted[:40], atol=1e-5) and np.ptp(labels[:, 1]) > 0.01
+    assert other.shape == (smoke.task.pool, 2) and not np.allclose(other, refitted, atol=1e-3)
+
+
+def test_a_question_is_answered_without_reading_hidden_states(smoke, tmp_path):
+    prepared = Prepared(smoke.task, smoke.folder)
+    prepared.blocks.root = tmp_path  # where there are none
+    questions = Questions(prepared, lambda number, count: np.arange(count))
+    for question in ({"ask": "label", "fields": smoke.region.fields[:3]}, {"ask": "refit"}):
+        header, arrays = questions.answer({**question, "number": 0}, [0])
+        assert not header and len(arrays["labels"]) in (3, smoke.task.pool)

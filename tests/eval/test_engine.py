@@ -84,28 +84,34 @@ def test_after_all_of_them_an_honest_method_is_scored_as_ever(engine):
 
 
 def test_a_timeout_leaves_no_process(engine):
-    marker = "12345.4321"
-    source = f"{FIT}import subprocess\n    for _ in range(3): subprocess.Popen(['sleep', '{marker}'], start_new_session=True)\n    while True: pass\n"
+    source = f"{FIT}import os\n    for _ in range(3):\n        os.fork()\n    while True: pass\n"
     seen = []
     original = engine._ask
 
-    def looking(*arguments):  # while the method runs, its children are there to be seen
+    def looking(sandbox, *arguments):  # while the method runs, its children are there to be seen
         import threading
 
-        threading.Timer(1.5, lambda: seen.append(_sleepers(marker))).start()
-        return original(*arguments)
+        outside = psutil.Process(sandbox.handle.pid)
+        threading.Timer(1.5, lambda: seen.extend(outside.children(recursive=True))).start()
+        return original(sandbox, *arguments)
 
     engine._ask = looking
     try:
         assert run(engine, source).status == "timeout"
     finally:
         engine._ask = original
-    assert seen[0] == 3, "the control: the children did run"
-    assert _sleepers(marker) == 0
+    assert len(seen) > 8, "the control: the children did run"
+    psutil.wait_procs(seen, timeout=10)
+    assert not [process for process in seen if process.is_running()]
 
 
-def _sleepers(marker: str) -> int:
-    return sum(marker in " ".join(process.info["cmdline"] or []) for process in psutil.process_iter(["cmdline"]))
+def test_a_draw_starts_no_program_and_makes_no_file_that_another_draw_could_read(engine):
+    for attempt in ("import subprocess; subprocess.run(['true'])", "import os; os.symlink('x', '/tmp/x')", "open('/tmp/x', 'w')",
+                    "import os; os.mkdir('/tmp/x')", "import socket; socket.socket(socket.AF_UNIX)", "import os; os.mkfifo('/tmp/x')"):
+        outcome = run(engine, f"{FIT}{attempt}\n    return w2s.student().fit(w2s.texts, w2s.weak)\n")
+        assert outcome.status == "crashed" and re.search("Operation not permitted|Read-only", outcome.error), (attempt, outcome.error)
+    control = run(engine, f"{FIT}open('/aar/lib/eval/wire.py').read()\n    return w2s.student().fit(w2s.texts, w2s.weak)\n")
+    assert control.status == "scored", "what is there can be read"
 
 
 def test_a_method_cannot_see_a_test_text_before_its_last_fit(engine, smoke):

@@ -12,6 +12,8 @@ from eval.descent import KEPT, batches, rate
 from eval.finetune import FineTuned
 from eval.language import LanguageModel
 from eval.models import resolve_model
+from eval.task import FineTuning
+from eval.w2s import W2S, Batch, Students
 from tests.eval.tiny import ANSWERS, made_up_texts, save_tiny
 
 SETTINGS = {"rank": 4, "alpha": 8, "epochs": 3, "lr": 0.02, "batch": 16, "max_tokens": 64}
@@ -282,3 +284,21 @@ print(student.fit(texts, labels, epochs=1).predict_proba(texts).shape, len(stude
     environment = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, cwd=Path(__file__).parents[2])
     assert done.stdout.strip() == "(8, 2) 1", done.stderr
+
+
+def test_items_are_asked_about_under_the_zero_shot_prompt_of_the_task_as_with_probes(tmp_path):
+    """A batch and pool texts; a prompt of one's own is asked as it is."""
+    folder = save_tiny(tmp_path / "tiny")
+    fields = [{"text": text} for text in made_up_texts(8)[0]]
+    texts, weak = [f"Text: {row['text']}" for row in fields], np.full((8, 2), 0.5)
+    rows = np.random.default_rng(0).normal(size=(8, 4)).astype(np.float16)
+    batch = Batch(texts, fields, None, {"last:1": rows})
+
+    def answers(kind):
+        students = Students(kind, FineTuning().model_dump(), ANSWERS, "{text} Is it so?", "{text}{answer}", 64, {"strong": str(folder)})
+        w2s = W2S(texts, fields, np.arange(8), weak[None], {"last:1": rows}, "last:1", 0, 60.0, "Text: {text}", students)
+        student = w2s.student()
+        return [student.zero_shot(source) for source in (batch, w2s.texts, [f"{row['text']} Is it so?" for row in fields])]
+
+    probe, finetuned = answers("probe"), answers("finetune")
+    assert all(np.allclose(one, probe[0], atol=1e-5) for one in (*probe, *finetuned))

@@ -3,9 +3,19 @@ from __future__ import annotations
 
 import pytest
 
-from eval.forecast import core_speed, forecast, gpu_speed, in_words, mean_tokens, training
+from eval.forecast import (
+    core_speed,
+    forecast,
+    gpu_speed,
+    in_words,
+    machine_speed,
+    mean_tokens,
+    training,
+    training_speed,
+)
 from eval.models import ModelFacts
 from eval.task import ImportedAnchors, TeacherSpec, load_task
+from sandbox.gpu import Device
 from tests.eval.test_models import make_model
 
 QWEN = ModelFacts("qwen3", layers=36, width=2560, parameters=4_022_468_096, causal=True, bytes=8_044_936_192)
@@ -75,3 +85,10 @@ def test_tokens_are_counted_by_the_models_own_tokenizer_and_cut_where_the_model_
     folder = make_model(tmp_path / "tiny")
     assert mean_tokens(folder, ["w1 w2 w3", "w4"] * 500, most=50) == 2.0
     assert mean_tokens(folder, ["w1 " * 90, "w4"], most=50) == 25.5
+
+
+def test_teachers_and_anchors_are_trained_on_one_gpu_and_texts_read_on_all():
+    gpus = [Device(number, number, f"GPU-{number}", "NVIDIA A100-SXM4-80GB") for number in range(4)]
+    assert training_speed(gpus) == training_speed(gpus[:1]) == gpu_speed("NVIDIA A100-SXM4-80GB")
+    assert machine_speed(gpus) == 4 * training_speed(gpus)
+    assert training_speed([]) == machine_speed([]) > 0

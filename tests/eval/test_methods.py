@@ -196,3 +196,47 @@ def test_several_teachers_are_better_than_one():
 @pytest.mark.parametrize("name", sorted(ELICITATION))
 def test_asking_the_strong_model_finds_what_it_knows(name):
     assert accuracy(name, 0, prompts=True) > 0.9
+
+
+@every_method
+def test_a_method_does_without_a_large_pool(path):
+    model, batch = fitted(path, n=30, d=24)
+    assert np.isfinite(model.predict_proba(batch)).all()
+
+
+def test_label_propagation_ends_where_the_published_formula_does():
+    """F = (1 - a) (I - a S)^-1 Y with S = D^-1/2 W D^-1/2 (Zhou et al. 2004), here on a graph of its own."""
+    method, seen = load(FOLDER / "label_propagation.py"), []
+    w2s, _, _ = planted(0, 80, 8)
+    w2s.student = lambda: type("Student", (), {
+        "embed": lambda self, texts: w2s._pool.inputs(texts, ("last:1",), None),
+        "fit": lambda self, texts, labels: seen.append(labels) or self, "match_prior": lambda self, texts, rate: self})()
+    method.fit(w2s)
+    near = method.neighbours(w2s.student().embed(w2s.texts))
+    weights = np.zeros((80, 80))
+    np.add.at(weights, (np.repeat(np.arange(80), near.shape[1]), near.ravel()), 1.0)
+    weights += weights.T
+    root = 1 / np.sqrt(weights.sum(1))
+    opinion = np.log(w2s.weak[:, 1] / w2s.weak[:, 0])
+    score = (1 - method.SPREAD) * np.linalg.solve(np.eye(80) - method.SPREAD * root[:, None] * weights * root, opinion)
+    rate = (w2s.weak[:, 1] > 0.5).mean()
+    assert np.array_equal(seen[0], score > np.quantile(score, 1 - rate))
+
+
+def test_self_training_keeps_the_items_of_a_group_in_one_fold():
+    w2s, _, _ = planted(0, 240, 24)
+    make, trained = w2s.student, []
+
+    def student(**options):
+        one = make(**options)
+        fit, logits = one.fit, one.logits
+        one.fit = lambda texts, *rest, **more: trained.append(set(texts)) or fit(texts, *rest, **more)
+        one.logits = lambda texts: asked.append((trained[-1], texts)) or logits(texts)
+        return one
+
+    asked: list = []
+    w2s.student = student
+    load(FOLDER / "selftrain_pca.py").fit(w2s)
+    group_of = dict(zip(w2s.texts, w2s.groups))
+    pairs = [(known, out) for known, out in asked if len(out) < 240]
+    assert pairs and not any({group_of[text] for text in known} & {group_of[text] for text in out} for known, out in pairs)

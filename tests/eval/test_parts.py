@@ -70,3 +70,18 @@ def test_too_few_items_for_a_draw_are_told_with_the_numbers():
     task = load_task("reviews").model_copy(update={"labelled": 500, "pool": 1500})
     with pytest.raises(UserError, match="500 labelled items and 100 pool items, it needs 500 and 1500"):
         sample(Region(np.arange(600)), task, seed=1)
+
+
+def test_a_question_with_rows_in_both_files_is_on_one_side_of_a_draw_and_not_always_on_the_same():
+    task = load_task("reviews").model_copy(update={"labelled": 200, "pool": 600})
+    # 300 questions with a labelled row and three of the pool, 50 with labelled rows alone, 50 with pool rows alone.
+    groups = [*np.repeat(np.arange(300), 4), *range(300, 350), *range(350, 400)]
+    region = Region(groups, [*["labelled", "pool", "pool", "pool"] * 300, *["labelled"] * 50, *["pool"] * 50])
+    sides = []
+    for seed in (1, 2):
+        labelled, pool = sample(region, task, seed)
+        assert set(region.files[labelled]) == {"labelled"} and set(region.files[pool]) == {"pool"}
+        assert not set(region.groups[labelled]) & set(region.groups[pool])
+        assert len(labelled) > 80 and len(pool) > 450, "no side is starved"
+        sides.append(set(region.groups[labelled]) & set(range(300)))
+    assert len(sides[0]) > 30 and sides[0] != sides[1]

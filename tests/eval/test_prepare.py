@@ -10,12 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from eval.blocks import Blocks
 from eval.draws import make_draw
 from eval.prepare import prepare, summary
 from eval.prepared import PARTS, build_key, open_prepared
-from eval.task import load_task
+from eval.task import FolderData, Prompts, TeacherSpec, load_task
 from state.errors import UserError
 from state.paths import aar_home
+from tests.eval.tiny import save_tiny
 
 ROOT = Path(__file__).parents[2]
 
@@ -32,6 +34,17 @@ def test_labels_and_test_texts_are_in_no_file_that_agents_may_read(smoke):
     assert all(set(json.loads(line)) == {"text", "fields"} for line in (smoke.folder.kit / "items.jsonl").read_text().splitlines())
     files = {path.name for path in smoke.folder.kit.iterdir()}
     assert files == {"items.jsonl", "groups.npy", "teachers.npy", "kit.json", "mean-4.npy", "mean-6.npy"}
+
+
+def test_where_models_lie_on_this_machine_is_listed_for_the_operator_and_shown_to_no_agent(smoke):
+    """Agents are shown a copy of `open` under another root, in which links that lead out of it lead nowhere."""
+    listed = json.loads((smoke.folder.open / "models.json").read_text())["strong"]
+    assert {name for _, name in listed} >= {"config.json", "model.safetensors"} and all(Path(file).is_file() for file, _ in listed)
+    for path in smoke.folder.open.rglob("*"):
+        if path.is_symlink():
+            assert smoke.folder.open not in path.resolve().parents and not Path(os.readlink(path)).is_absolute()
+        elif path.suffix in (".md", ".json", ".jsonl"):
+            assert str(aar_home()) not in path.read_text(), path
 
 
 def test_what_is_private_is_closed_to_everybody_else(smoke):
@@ -157,3 +170,45 @@ def test_a_killed_preparation_goes_on_and_a_second_one_waits_for_it(other_home):
     assert all("task smoke is prepared" in text for text in said)
     assert (private / "secret").read_bytes() == secret
     assert not (private / "chunks").exists() and (private / "prepared.json").exists()
+
+
+def test_answers_that_a_language_model_was_taught_to_give_count_and_those_that_nobody_was_do_not(smoke):
+    def key(answers, **changes):
+        prompts = Prompts(zero_shot="{text}?", answers=answers)
+        return build_key(smoke.task.model_copy(update={"prompts": prompts, **changes}))
+
+    no, bad = (" no", " yes"), (" bad", " good")
+    assert key(no) == key(bad) == build_key(smoke.task)
+    taught = {"teachers": (TeacherSpec(kind="finetune", model="minilm-l6"),)}
+    for changes in (taught, {"student": "finetune"}, {"verify_student": "finetune"}):
+        assert key(no, **changes) != key(bad, **changes)
+
+
+def test_a_model_in_a_folder_of_the_user_that_changed_in_place_is_noticed(smoke, tmp_path):
+    folder = save_tiny(tmp_path / "mine")
+    task = smoke.task.model_copy(update={"strong": str(folder), "views": ("last:1",)})
+    weak = smoke.task.model_copy(update={"teachers": (TeacherSpec(kind="finetune", model=str(folder)),)})
+
+    def known():
+        return build_key(task), build_key(weak), Blocks(task, folder)._digest(smoke.region.fields[:3], "text")
+
+    before = known()
+    assert before == known() and build_key(smoke.task) == build_key(smoke.task.model_copy())
+    weights = folder / "model.safetensors"
+    content = weights.read_bytes()
+    weights.write_bytes(content[:-4] + bytes(4))  # as many bytes as before
+    os.utime(weights, ns=(0, weights.stat().st_mtime_ns + 1))
+    assert all(one != other for one, other in zip(before, known()))
+
+
+def test_a_folder_that_a_task_file_names_is_the_same_wherever_a_command_is_typed(tmp_path, monkeypatch):
+    data = FolderData(source="jsonl", format="binary", folder="capitals")
+    assert data.path == ROOT / "capitals" and FolderData(source="jsonl", format="binary", folder="~/x").path == Path.home() / "x"
+    task = load_task("smoke").model_copy(update={"data": FolderData(source="jsonl", format="binary", folder=os.path.relpath(tmp_path, ROOT))})
+    here = build_key(task)
+    (tmp_path / "test.jsonl").write_text("{}")
+    monkeypatch.chdir(tmp_path)
+    assert build_key(task) != here
+    known = build_key(task)
+    monkeypatch.chdir(ROOT)
+    assert build_key(task) == known

@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 
@@ -122,3 +124,23 @@ def test_what_was_not_handed_out_is_refused_with_the_way_to_it():
 def test_the_teacher_is_silent_where_nobody_can_answer():
     with pytest.raises(ValueError, match="cannot be asked here"):
         small().teacher.refit("")
+
+
+def test_the_language_model_is_reached_by_names_that_the_scan_knows_and_by_no_other():
+    assert not [name for name in dir(small()) if "language" in name and not name.startswith("_") and name != "has_language"]
+
+
+def test_as_many_long_items_as_a_task_has_are_asked_about_in_messages_that_fit():
+    from eval.asking import MOST_BYTES
+    from eval.w2s import Teacher
+    asked = []
+
+    def ask(question):
+        asked.append(len(json.dumps({"header": {"ask": {**question, "number": 15}}, "arrays": {}})))
+        positive = np.array([float(fields["text"][:6]) / 1e4 for fields in question["fields"]])
+        return np.stack([1 - positive, positive], 1)
+
+    answers = Teacher(ask).label([f"{number:06d}" + "\u00e9" * 5000 for number in range(2000)])
+    assert np.allclose(answers[:, 1], np.arange(2000) / 1e4) and len(asked) > 10 and max(asked) < MOST_BYTES
+    with pytest.raises(ValueError, match="item 1 has 3,000,014 bytes: the teacher is asked about items of at most"):
+        Teacher(ask).label(["000001", "x" * 3_000_000])

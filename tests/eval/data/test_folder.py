@@ -279,3 +279,36 @@ def test_a_message_stays_one_short_line_whatever_the_row_holds(math):
     math.fault(f"{TEST} line 1, field label", "\\u001b[31mred\\n")
     math.change(TEST, 1, {f"field\n{number}": 1 for number in range(500)})
     math.fault(f"{TEST} line 1, field question")
+
+
+@pytest.mark.parametrize("file", [LABELLED, TEST])
+def test_one_row_with_two_labels_is_named_with_both_places(math, file):
+    row = {"question": "What?", "choice": "that"}
+    math.change(file, 1, {**row, "label": True})
+    math.change(file, 3, {**row, "label": True})
+    assert len(math.rows()) == 12
+    math.change(file, 4, {**row, "label": False})
+    math.fault(f"{file} line 4, field label", f"the same row has another label in {file} line 1")
+
+
+def test_one_pool_row_with_two_labels_in_the_file_beside_it(math):
+    math.change(POOL, 4, binary(10))
+    math.write(POOL_LABELS, [{"label": label} for label in (True, False, False, True)])
+    assert len(math.rows()) == 12
+    math.write(POOL_LABELS, [{"label": label} for label in (True, False, False, False)])
+    math.fault(f"{POOL} line 4, field label", f"{POOL} line 1")
+
+
+@pytest.mark.parametrize("second", [{"consistency_id": 2}, {}])
+def test_one_question_under_two_consistency_ids_of_one_file(math, second):
+    math.change(TEST, 1, {"question": "What?", "choice": "this", "label": True, "consistency_id": 1})
+    math.change(TEST, 3, {"question": "what? ", "choice": "that", "label": False, **second})
+    math.fault(f"{TEST} line 3, field consistency_id", f"also that of {TEST} line 1")
+    math.change(TEST, 3, {"question": "what? ", "choice": "that", "label": False, "consistency_id": 1})
+    assert len(math.rows()) == 12
+
+
+@pytest.mark.parametrize("value", [True, False, 1.5, ["a"]])
+def test_a_consistency_id_is_a_number_or_a_text(math, value):
+    math.change(POOL, 2, binary(11, consistency_id=value))
+    math.fault(f"{POOL} line 2, field consistency_id", json.dumps(value), "a number or a text")

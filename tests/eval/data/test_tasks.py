@@ -43,15 +43,13 @@ def home(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_the_example_of_the_page_is_a_task_and_loads_its_rows(tmp_path, monkeypatch):
+def test_the_example_of_the_page_is_a_task_and_loads_its_rows(tmp_path):
     task = Task.model_validate(tomli.loads(blocks("toml")[0]))
-    monkeypatch.chdir(tmp_path)
     files = re.findall(r"`capitals/([\w.]+)`", PAGE)
     assert len(files) == len(blocks("jsonl")) == 3
-    (tmp_path / task.data.folder).mkdir()
     for file, lines in zip(files, blocks("jsonl")):
-        (tmp_path / task.data.folder / file).write_text(lines, encoding="utf-8")
-    rows = load_rows(task.data)
+        (tmp_path / file).write_text(lines, encoding="utf-8")
+    rows = load_rows(task.data.model_copy(update={"folder": str(tmp_path)}))
     assert len(rows) == 6 and len({row.group for row in rows}) == 3
     assert task.template.format(**rows[0].fields).endswith("Label:")
 
@@ -104,7 +102,8 @@ def test_a_rated_task_has_the_items_its_draws_need_and_draws_differ(name):
     assert min(parts.count("public"), parts.count("sealed")) > 500 and parts.count("validation") > 120
 
 
-def test_a_folder_and_embedded_models_can_be_told_to_chat(home):
+def test_a_folder_and_embedded_models_can_be_told_to_chat(smoke, home):
+    shared = smoke.folder.root.parent.parent
     folder = home / "data"
     folder.mkdir()
     for number, file in enumerate(("train_label", "train_unlabel", "test")):
@@ -114,6 +113,7 @@ def test_a_folder_and_embedded_models_can_be_told_to_chat(home):
         (folder / f"{file}.jsonl").write_text("\n".join(map(json.dumps, rows)))
     with pytest.raises(UserError, match="--data FOLDER"):
         load_rows(load_task("chat").data)
+    (home / "models").symlink_to(shared / "models")
     tell("chat", data=str(folder), strong="smollm2-135m", weak="forest")
     task = load_task("chat")
     assert (task.strong, task.revision, task.teachers[0].kind) == ("smollm2-135m", None, "forest")
