@@ -53,6 +53,9 @@ def say_and_save(facts: dict, text: str, as_json: bool) -> None:
 @click.option("--seed", type=int, help="Seed of the researchers. Who is first still differs, so a run does not repeat exactly.")
 @click.option("--gpus", help="Devices to make slots of, such as 0,1; or none. Default: all that CUDA_VISIBLE_DEVICES allows.")
 @click.option("--detach", is_flag=True, help="Go on in the background, also when this terminal is lost.")
+@click.option("--submissions", type=click.IntRange(min=1), help="How many an agent may make. Default: 400.")
+@click.option("--fleet-submissions", type=click.IntRange(min=1), help="How many all agents may make. Default: 2,000.")
+@click.option("--null", is_flag=True, help="Shuffle all teachers' labels: how high does the swarm climb on nothing?")
 @unverified
 @click.option("--allow-dirty", is_flag=True, help="Start in spite of uncommitted changes; the run is stamped.")
 @unisolated
@@ -76,14 +79,14 @@ def main(context: click.Context, agents: int | None, **options) -> None:
     start_run(agents, **options)
 
 
-def start_run(agents, task, name, minutes, hours, researcher, seed, gpus, detach, no_verify, allow_dirty, allow_unisolated) -> None:
+def start_run(agents: int, name, minutes, hours, detach, no_verify, allow_unisolated, **options) -> None:
     from swarm.care import go_on_in_background
     from swarm.create import Options, create_run
     from swarm.operation import seconds_of
 
     seconds = seconds_of(minutes, hours) or 600.0
-    isolation = walls(allow_unisolated)
-    paths = create_run(Options(agents, task, name, seconds, researcher, seed, allow_dirty, isolation, gpus))
+    given = {option: value for option, value in options.items() if value is not None}
+    paths = create_run(Options(agents, run=name, seconds=seconds, isolation=walls(allow_unisolated), **given))
     if detach:
         click.echo(go_on_in_background(paths, PROJECT, None, no_verify))
     else:
@@ -114,12 +117,12 @@ def operate_here(paths: RunPaths, seconds: float | None = None, no_verify: bool 
 @click.option("--data", help="The folder of jsonl files of a task that takes its data from one.")
 @click.option("--strong", help="Another strong model: an embedded one, a hub name (NAME or NAME@REVISION) or a folder.")
 @click.option("--weak", help="Another weak model: the same, or forest or logistic.")
-@click.option("--students", type=click.Choice(["probe", "finetune"]), help="What is trained, in search and verification alike.")
+@click.option("--students", type=click.Choice(["probe", "finetune", "default"]), help="What is trained, in search and verification alike.")
 @click.option("--prompts", is_flag=True, help="Also what the strong model answers under the task's prompts.")
 def prepare(task: str, prompts: bool, **told: str | None) -> None:
     """Build a task once on this machine: packages, models, features, draws and anchors.
 
-    What --data, --strong, --weak and --students say is kept: every later command means the same task.
+    What --data, --strong, --weak and --students say is kept for every later command; `default` takes it back.
     """
     from eval.prepare import prepare as build
     from eval.task import tell
@@ -192,16 +195,32 @@ def transfer(what: tuple[str, ...], tasks: str | None, prepare_first: bool, allo
 def doctor(as_json: bool) -> None:
     """Try to escape from every kind of sandbox, start CUDA in one, and say what this machine has."""
     from eval.client import make_slots
+    from eval.warm_probe import probe_all
     from sandbox.cuda import gpu_facts
-    from sandbox.walls import probe
+    from swarm.race_probe import race_rows
     from view.doctor import doctor_text
 
     gpus = gpu_facts()
     slots = make_slots(",".join(str(gpu["number"]) for gpu in gpus if gpu["cuda"]) or "none")
-    facts = {**probe(quick=False), "gpus": gpus, "slots": len(slots)}
+    facts = {**probe_all(), "gpus": gpus, "slots": len(slots)}
+    facts["attempts"] += race_rows(facts["isolation"])
     say(facts, doctor_text(facts), as_json)
-    if not all([*(attempt["blocked"] for attempt in facts["attempts"]), *(gpu["cuda"] for gpu in gpus)]):
+    if not all([facts["baits"], *(attempt["blocked"] for attempt in facts["attempts"]), *(gpu["cuda"] for gpu in gpus)]):
         sys.exit(1)
+
+
+@main.command()
+@click.option("--only", help="Only attacks whose name begins so, such as h02 or a09.")
+@unisolated
+@as_json
+def redteam(only: str | None, allow_unisolated: bool, as_json: bool) -> None:
+    """Play every known hack against a throw-away run, and the library of methods beside it."""
+    from swarm.redteam import redteam as play
+    from view.redteam import redteam_text, tell_progress
+
+    facts = play(PROJECT, only, walls(allow_unisolated), tell_progress)
+    say(facts, redteam_text(facts), as_json)
+    sys.exit(1 if facts["through"] or facts["false_positives"] else 0)
 
 
 @main.command()
@@ -290,7 +309,7 @@ def resume(run: str, minutes: float | None, hours: float | None, detach: bool, n
 @click.argument("submissions", nargs=-1)
 @as_json
 def verify_run(run: str, submissions: tuple[str, ...], as_json: bool) -> None:
-    """Open the sealed part for the winner of a run, or for SUBMISSIONS (at most five). This closes the run."""
+    """Open the sealed part for the winner of a run and two controls, or for SUBMISSIONS (at most five). This closes the run."""
     from swarm.verification import finalists, verify
     from view.scores import sealed_text
 
@@ -299,7 +318,7 @@ def verify_run(run: str, submissions: tuple[str, ...], as_json: bool) -> None:
     chosen = list(submissions) or finalists(ledger)
     if not chosen:
         raise UserError(f"run {paths.name} has no scored submission to verify")
-    sealed = verify(paths, chosen, lambda verdict: None)
+    sealed = verify(paths, chosen, lambda verdict: None, **({"beside": 0} if submissions else {}))
     say(sealed, sealed_text(sealed, ledger.verdicts), as_json)
 
 
@@ -323,26 +342,7 @@ def clean(run: str, force: bool, yes: bool) -> None:
     click.echo(f"removed run {paths.name}" + (", but for the branches that are merged nowhere" if plan["keep"] else ""))
 
 
-def command_line() -> int:
-    """Run the command; bad input is one line on stderr and exit code 2."""
-    try:
-        main(standalone_mode=False)
-    except UserError as error:
-        click.echo(f"aar: {error}", err=True)
-        return 2
-    except (KeyboardInterrupt, click.exceptions.Abort):
-        click.echo("aar: not done", err=True)
-        return 1
-    except click.ClickException as error:
-        click.echo(f"aar: {error.format_message()}", err=True)
-        return 2
-    except OSError as error:
-        if error.errno not in (28, 122):  # no space, over quota
-            raise
-        click.echo(f"aar: the disk is full ({error.filename or 'while writing'}): free some space; nothing was lost, resume goes on", err=True)
-        return 2
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(command_line())
+    from view.ending import exit_code
+
+    sys.exit(exit_code(lambda: main(standalone_mode=False)))

@@ -7,14 +7,14 @@ raw PGR, never in its place:
     shrunken(scores, s)     each score moved towards the middle of all, by as much as noise of size s explains their spread
 
 Submissions of one run are scored on the same draws and items, so most of their error is the same for all: it moves the
-leaderboard as a whole and lifts nobody. What chooses the winner is the error that each has for itself, and the lift, a paired
-difference of two students, holds it twice: `own_noise` is the lift's standard error over the square root of 2.
+leaderboard as a whole and lifts nobody. What chooses the winner is the error that each has for itself, and the lift, a
+paired difference of two students, holds it twice: `own_noise` is the lift's standard error over the square root of 2.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from statistics import NormalDist, mean, median
@@ -86,3 +86,23 @@ def luck(verdicts: Sequence[dict]) -> Luck | None:
     names = [v["submission"] for v in rivals]
     values = shrunken([v["pgr"] for v in rivals], noise)
     return Luck(len(rivals), noise, expected_maximum(len(rivals)) * noise, dict(zip(names, values, strict=True)))
+
+
+def owed_to_selection(sealed: Sequence[dict], public: Mapping[str, dict]) -> str | None:
+    """What the finalists lost from public to sealed beside what the controls did, in words; None without both.
+
+    `sealed`: verdicts, some with `control`; `public`: submission -> verdict. Controls were not chosen for their figures, so
+    that what they change by is due to other draws and items alone.
+    """
+    changed: dict[bool, list[float]] = {False: [], True: []}
+    for verdict in sealed:
+        before = public.get(verdict["submission"], {}).get("pgr")
+        if verdict.get("pgr") is not None and before is not None:
+            changed[bool(verdict.get("control"))].append(verdict["pgr"] - before)
+    if not changed[False] or not changed[True]:
+        return None
+    chosen, drawn = mean(changed[False]), mean(changed[True])
+    return (
+        f"From public to sealed, finalists changed by {chosen:+.2f} PGR and controls by {drawn:+.2f} (mean of {len(changed[True])}): "
+        f"the difference, {drawn - chosen:+.2f}, is what the finalists owed to having been chosen, as far as so few can tell."
+    )

@@ -8,19 +8,24 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import tomli
 from filelock import FileLock
 
 from state.files import write_atomic
-from state.ledger import AGENT_FIELDS, Ledger, agent_view
+from state.ledger import AGENT_FIELDS, NULL_STAMP, Ledger, agent_view, bits_told
 from state.paths import RunPaths
+from stats.exposure import exposure, exposure_words, luck_words
 from stats.ranking import ranked
 from swarm.forum import one_line
 from swarm.repo import RunRepo
 
+SCALE = ("independent_items", "weak_accuracy", "ceiling_accuracy")
+"""What the exposure of a run is measured by: the same in every verdict of a rung."""
 SAID = ("predict", "message", "inspired_by")
 """What an agent said when it submitted."""
-COLUMNS = [name for name in AGENT_FIELDS if name not in ("error", "flags")] + [*SAID, "flags", "error"]
-PUBLISHED = ("forum/", "prompts/", "results.tsv", "run.toml", "verification.md")
+LAST = ("flags", "reasons", "error")
+COLUMNS = [*(name for name in AGENT_FIELDS if name not in LAST), *SAID, *LAST]
+PUBLISHED = ("forum/", "prompts/", "results.tsv", "results.md", "run.toml", "verification.md")
 
 
 def _cell(value: object) -> str:
@@ -32,11 +37,26 @@ def _cell(value: object) -> str:
 def results_table(ledger: Ledger) -> str:
     """results.tsv: all verdicts as agents see them, best lower bound first."""
     rows = ["\t".join(COLUMNS)]
-    for verdict in ranked(list(ledger.verdicts.values())):
-        said = ledger.submissions.get(verdict["submission"], {})
-        view = agent_view(verdict) | {name: said.get(name) for name in SAID}
+    for view in ranked(list(map(agent_view, ledger.verdicts.values()))):
+        said = ledger.submissions.get(view["submission"], {})
+        view |= {name: said.get(name) for name in SAID}
         rows.append("\t".join(_cell(view[name]) for name in COLUMNS))
     return "\n".join(rows) + "\n"
+
+
+def results_text(ledger: Ledger, null: bool) -> str:
+    """results.md: how results.tsv is to be read. Like that table it is made of what agents are told, and tells no more."""
+    verdicts = list(ledger.verdicts.values())
+    views = [{**agent_view(v), **{name: v.get(name) for name in SCALE}} for v in verdicts]
+    found = exposure(views, list(map(bits_told, verdicts)))
+    lines = [
+        "# Results", "",
+        *([f"**{NULL_STAMP}**", ""] if null else []),
+        "`results.tsv` holds all verdicts as agents see them, on the public test items, best lower bound first. Tracks do not",
+        "compete with each other. A winner was chosen for its public figure and therefore looks better than it is.", "",
+        exposure_words(found), *([words] if (words := luck_words(found)) else []),
+    ]  # fmt: skip
+    return "\n".join(lines) + "\n"
 
 
 class Board:
@@ -50,6 +70,8 @@ class Board:
 
     def write_results(self, ledger: Ledger) -> None:
         write_atomic(self.paths.board / "results.tsv", results_table(ledger))
+        null = tomli.loads(self.paths.toml.read_text()).get("null", False)
+        write_atomic(self.paths.board / "results.md", results_text(ledger, null))
 
     def commit(self, message: str) -> str:
         """Commit what is new on the board; the head where nothing is."""

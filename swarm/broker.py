@@ -154,7 +154,7 @@ class Door:
             case Wait():
                 return desk.wait(request.submission, request.seconds, lambda: _gone(connection))
             case Scores():
-                return {"scores": desk.scores()}
+                return {"scores": desk.scores(), "left": desk.left(agent)}
             case Post():
                 name = desk.post(agent, request.type, request.title, request.body, request.submission, request.replies_to)
                 return {"post": name}

@@ -24,6 +24,9 @@ from swarm.repo import RunRepo, changed_prompts, open_user_repository, uncommitt
 
 PROJECT = Path(__file__).parent.parent
 MOST_AGENTS = 64
+SUBMISSIONS, FLEET_SUBMISSIONS = 400, 2000
+"""Submissions that an agent and all of them together may make. More than nine searching agents make of real methods in an
+hour, so that honest work never meets them, and an end to what can be learned by asking the scorer (`stats/exposure.py`)."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,10 @@ class Options:
     allow_dirty: bool = False
     isolation: str = "bubblewrap"
     gpus: str | None = None
+    submissions: int = SUBMISSIONS
+    fleet_submissions: int = FLEET_SUBMISSIONS
+    null: bool = False
+    """Shuffle all teachers' labels: shows how high a swarm climbs on nothing."""
 
 
 def task_views(task: str) -> list[str]:
@@ -89,6 +96,9 @@ def create_run(options: Options) -> RunPaths:
     user = open_user_repository(PROJECT)
     if not 1 <= options.agents <= MOST_AGENTS:
         raise UserError(f"--agents {options.agents}: between 1 and {MOST_AGENTS} agents run on one machine")
+    for name, most in (("--submissions", options.submissions), ("--fleet-submissions", options.fleet_submissions)):
+        if most < 1:
+            raise UserError(f"{name} {most}: it takes at least one submission to have anything scored")
     if options.researcher not in RESEARCHERS:
         raise UserError(f"no researcher {options.researcher!r}: there is {', '.join(RESEARCHERS)}")
     dirty = uncommitted(user)
@@ -141,6 +151,9 @@ def _build(paths: RunPaths, options: Options, user: Repo, views: list[str], dirt
         "created": utc_now(),
         "task": options.task,
         "seconds_limit": options.seconds,
+        "submissions_limit": options.submissions,
+        "fleet_submissions_limit": options.fleet_submissions,
+        "null": options.null,
         "seed": secrets.randbelow(2**31) if options.seed is None else options.seed,
         "researcher": options.researcher,
         "base": user.head.commit.hexsha,

@@ -29,6 +29,8 @@ from swarm.worktree import METHOD, is_published, snapshot
 MOST_WAITING = 4
 """Submissions of one agent without a verdict; more are refused until one has come back."""
 MOST_POSTS_A_MINUTE = 20
+UNLIMITED = 10**9
+"""Of runs that were created before there were budgets."""
 MOST_ATTEMPTS = 3
 """How often a submission may take the evaluator down with it before it is given up."""
 
@@ -175,6 +177,7 @@ class Desk:
                     return self._queued(record)
             if not self.accepting:
                 raise UserError("the run takes no more submissions: its time is over")
+            self._check_budget(agent)
             waiting = sum(record["agent"] == agent for record in self.ledger.waiting())
             if waiting >= MOST_WAITING:
                 raise UserError(f"{waiting} of your submissions wait for their verdicts: `aar wait` for one first")
@@ -186,6 +189,21 @@ class Desk:
             self._hand_over(record)
             self._changed.notify_all()
         return self._queued(record)
+
+    def left(self, agent: str) -> dict:
+        """Submissions that an agent, and all of them together, may still make. Repeats of earlier code count as well."""
+        made = [record["agent"] for record in list(self.ledger.submissions.values())]
+        limits = self.config.get("submissions_limit", UNLIMITED), self.config.get("fleet_submissions_limit", UNLIMITED)
+        return {"agent": max(0, limits[0] - made.count(agent)), "fleet": max(0, limits[1] - len(made))}
+
+    def _check_budget(self, agent: str) -> None:
+        left = self.left(agent)
+        if not left["agent"]:
+            limit = self.config["submissions_limit"]
+            raise UserError(f"you have made all {limit} submissions that an agent may make here: write down what you found")
+        if not left["fleet"]:
+            limit = self.config["fleet_submissions_limit"]
+            raise UserError(f"all {limit} submissions that this run may have were made: write down what you found")
 
     def _parents(self, inspired_by: list[str]) -> list[str]:
         return [name for name, record in self.ledger.submissions.items() if record["commit"] in inspired_by][-4:]
@@ -216,7 +234,8 @@ class Desk:
 
     def scores(self) -> list[dict]:
         with self._changed:
-            return [agent_view(verdict) for verdict in ranked(list(self.ledger.verdicts.values()))]
+            # Ranked by what they are told: the order of equal figures would tell what was rounded off.
+            return ranked([agent_view(verdict) for verdict in self.ledger.verdicts.values()])
 
     def post(self, author: str, kind: str, title: str, body: str, submission: str | None, replies_to: str | None) -> str:
         """Write a post; its file name. A submission's figures are filled in from its verdict."""
@@ -270,13 +289,15 @@ class Desk:
             "direction": self.directions.get(agent, "none"),
             "seconds_left": round(left),
             "submissions": sum(record["agent"] == agent for record in list(self.ledger.submissions.values())),
+            "submissions_left": self.left(agent),
             "smallest_difference": self._smallest_difference(),
             "files": "/aar/task (open kit), /aar/forum (posts), git log --all (everybody's work)",
         }
 
     def _smallest_difference(self) -> float | None:
         """About the least difference in PGR that the full rung can tell from none: half the usual width of a lift's interval."""
-        full = [v for v in list(self.ledger.verdicts.values()) if v["rung"] == "full" and v["lift_low"] is not None][-50:]
+        views = map(agent_view, list(self.ledger.verdicts.values()))
+        full = [v for v in views if v["rung"] == "full" and v["lift_low"] is not None][-50:]
         return round(statistics.median((v["lift_high"] - v["lift_low"]) / 2 for v in full), 2) if full else None
 
     # -- for the operator -----------------------------------------------------------------------------------------------

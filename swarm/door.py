@@ -39,12 +39,13 @@ def line(verdict):
     head = "%s %-8s %s" % (verdict["submission"], verdict["agent"], verdict["method"])
     if verdict["status"] != "scored":
         return "%s: %s: %s" % (head, verdict["status"], verdict["error"])
-    return "%s: PGR %s [%s, %s] lift %s [%s, %s] on %s draws%s%s%s" % (
+    return "%s: PGR %s [%s, %s] lift %s [%s, %s] on %s draws%s%s%s%s" % (
         head, number(verdict["pgr"]), number(verdict["pgr_low"]), number(verdict["pgr_high"]),
         number(verdict["lift"], "%+.2f"), number(verdict["lift_low"], "%+.2f"), number(verdict["lift_high"], "%+.2f"),
         verdict["draws"],
         ", against the best: " + verdict["against_best"] if verdict.get("against_best") else "",
         ", track " + verdict["track"] if verdict["track"] != "main" else "",
+        ", flags: " + "; ".join([", ".join(verdict["flags"]), *(verdict.get("reasons") or [])]) if verdict.get("flags") else "",
         ", same code as " + verdict["same_as"] if verdict.get("same_as") else "",
     )  # fmt: skip
 
@@ -101,11 +102,13 @@ def main():
         print(line(answer))
     elif "scores" in answer:
         print("\n".join(map(line, answer["scores"])) or "no verdict yet")
+        print("submissions left: %(agent)d of yours, %(fleet)d of all agents" % answer["left"])
     elif "description" in answer:
         print(answer["description"])
         noise = answer["smallest_difference"]
         print("smallest difference in PGR that a full verdict can tell: %s" % ("not known yet" if noise is None else "about %.2f" % noise))
         print("you are %s, direction %s, %d submissions so far, %d s left" % tuple(answer[k] for k in ("agent", "direction", "submissions", "seconds_left")))
+        print("submissions left: %(agent)d of yours, %(fleet)d of all agents" % answer["submissions_left"])
         print("read: %s" % answer["files"])
     elif "returncode" in answer:
         if answer["ended"]:

@@ -1,4 +1,8 @@
-"""Posts: one Markdown file each, with front matter that the trusted side writes. forum/README.md shows the format."""
+"""Posts: one Markdown file each, with front matter that the trusted side writes. forum/README.md shows the format.
+
+The run's own figures of a submission stand at the top; then comes a line that says whose words follow, and nothing of the
+run's stands below it. So it is the place, not the looks, that tells a figure that was measured from one that was typed.
+"""
 
 from __future__ import annotations
 
@@ -6,33 +10,27 @@ import json
 import os
 import re
 import tempfile
-import unicodedata
 from pathlib import Path
 
 from state.errors import UserError
 from state.files import utc_now
+from swarm.post_text import harmless, marked, one_line, plain
 
 TYPES = ("hypothesis", "result", "insight", "error", "question")
 MOST_CHARACTERS = 20_000
-
-
-def plain(text: str, most: int) -> str:
-    """Text without control sequences: agents' words end in terminals and pages."""
-    kept = (c for c in text if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Co"))
-    return "".join(kept)[:most]
-
-
-def one_line(text: str, most: int = 120) -> str:
-    """The same, on one line, as front matter and trailers want it."""
-    return " ".join(plain(text, 4 * most).split())[:most]
+WORDS_OF = "*Words of {author}; figures below were typed, not measured.*"
+"""Begins what an author wrote."""
 
 
 def figures(verdict: dict) -> str:
     """The lines of a result that nobody types: taken from the verdict, as agents may see it."""
     if verdict["status"] != "scored":
-        return f"**Verdict of {verdict['submission']}**: {verdict['status']} ({one_line(verdict['error'] or '', 200)})"
+        # The words of an error are its author's.
+        error = harmless(marked(one_line(verdict["error"] or "", 200)))
+        return f"**Verdict of {verdict['submission']}**: {verdict['status']} ({error})"
     if verdict["pgr"] is None:
-        return f"**Verdict of {verdict['submission']}**: PGR n/a, the gap of this task is not established"
+        why = f"no figures are told ({', '.join(verdict['flags'])})" if verdict["flags"] else "PGR n/a, the gap of this task is not established"
+        return f"**Verdict of {verdict['submission']}**: {why}"
     words = f", {verdict['against_best']} against the best then known" if verdict.get("against_best") else ""
     return (
         f"**Verdict of {verdict['submission']}** ({verdict['method']}, {verdict['rung']} rung, {verdict['draws']} draws): "
@@ -50,8 +48,7 @@ def write_post(
 
     `verdict`: of the submission it is about, as agents may see it; its figures are filled in here.
     """
-    # Only the lines made by `figures` may look like them.
-    title, body = one_line(title), re.sub(r"(?i)verdict of", "verdict (as its author says) of", plain(body, MOST_CHARACTERS).strip())
+    title, body = harmless(marked(one_line(title))), harmless(marked(plain(body, MOST_CHARACTERS).strip()))
     if kind not in TYPES:
         raise UserError(f"a post's type is one of {', '.join(TYPES)}, not {kind!r}")
     if not title:
@@ -61,10 +58,11 @@ def write_post(
     if replies_to is not None and not (re.fullmatch(r"[\w.-]+\.md", replies_to) and (forum / replies_to).exists()):
         raise UserError(f"no post {one_line(replies_to)!r} to reply to: see the file names in the forum folder")
     time = utc_now()
-    front = {"agent": author, "type": kind, "title": json.dumps(title, ensure_ascii=False), "submission": verdict and verdict["submission"]}
-    front |= {"replies_to": replies_to, "time": time}
+    front = {"agent": author, "type": kind, "title": json.dumps(title, ensure_ascii=False)}
+    front |= {"submission": verdict and verdict["submission"], "replies_to": replies_to, "time": time}
     text = "---\n" + "".join(f"{key}: {value}\n" for key, value in front.items() if value) + "---\n\n"
-    text += (figures(verdict) + "\n\n" if verdict else "") + body + "\n"
+    words = [WORDS_OF.format(author=author), body] if body else []
+    text += "\n\n".join([*([figures(verdict)] if verdict else []), *words]) + "\n"
     slug = re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")[:48].strip("-") or "post"
     stem = f"{re.sub('[-:]', '', time)}-{author}-{slug}"
     descriptor, temporary = tempfile.mkstemp(dir=forum, prefix=".post-")

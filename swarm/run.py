@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 
 from eval.client import Slots, make_slots
+from sandbox.honeypot import Honeypot
 from state.errors import UserError
 from state.files import utc_now, write_atomic
 from state.ledger import Ledger
@@ -20,7 +21,7 @@ from state.paths import RunPaths
 from stats.ranking import contenders
 from swarm.access import hold_run, load_config, open_for_submissions, open_repo
 from swarm.board import Board
-from swarm.boxes import prepare_agent_folder
+from swarm.boxes import agent_honeypot, prepare_agent_folder, touched_baits
 from swarm.broker import Door
 from swarm.create import task_views
 from swarm.desk import Desk
@@ -57,6 +58,7 @@ class Operator:
         self._started = time.monotonic()
         self._since: dict[str, tuple[str, str]] = {}
         self._doors: list[Door] = []
+        self._baits: dict[str, Honeypot] = {}
         self._known: dict = {}
         self._failure: OSError | None = None
         self._keeper_stop = threading.Event()
@@ -93,8 +95,8 @@ class Operator:
         finally:
             self.supervisor.stop()
             self.desk.close()
-            for door in self._doors:
-                door.close()
+            for opened in (*self._doors, *self._baits.values()):
+                opened.close()
             self._keeper_stop.set()
             self.desk.board_changed.set()
             keeper.join(timeout=10)
@@ -110,6 +112,7 @@ class Operator:
             lock.unlink()  # we hold the run: whoever made it is dead
         for name in self.names:
             prepare_agent_folder(self.paths, name)
+            self._baits[name] = agent_honeypot(self.paths, name, self.config["isolation"])
 
     def _loop(self) -> None:
         shown = 0.0
@@ -118,6 +121,9 @@ class Operator:
                 self.desk.ledger_event("agent-fell", worker.name, worker.reason)
                 if worker.state == "parked":
                     self.desk.problem(f"{worker.name} is parked after {worker.falls} falls in a row: {worker.reason}")
+            for agent, bait in touched_baits(self._baits):
+                self.desk.ledger_event("honeypot", agent, f"touched {bait}")
+                self.desk.problem(f"{agent} touched {bait}, which pretends to hold labels")
             if time.monotonic() - shown >= 2 * TICK_SECONDS:
                 shown = time.monotonic()
                 self._write_state()

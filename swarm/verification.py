@@ -1,17 +1,27 @@
-"""The sealed verification of a run's best submissions: opened once its agents have stopped, published on the board."""
+"""The sealed verification of a run's best submissions: opened once its agents have stopped, published on the board.
+
+Beside the finalists stand a few controls, drawn by chance from the others: what they change by from public to sealed is not
+due to having been chosen (`eval/sealed.py`).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import hashlib
+import hmac
+from collections.abc import Callable, Sequence
 
 from eval.client import open_sealed
 from state.errors import UserError
 from state.files import read_jsonl, write_atomic
-from state.ledger import Ledger
+from state.ledger import NULL_STAMP, Ledger
 from state.paths import RunPaths
 from stats.ranking import contenders
+from stats.selection import owed_to_selection
 from swarm.access import hold_run, load_config, open_repo
 from swarm.board import Board
+
+CONTROLS = 2
+"""How many controls are verified beside the finalists."""
 
 
 def finalists(ledger: Ledger, count: int = 1) -> list[str]:
@@ -19,20 +29,38 @@ def finalists(ledger: Ledger, count: int = 1) -> list[str]:
     return [verdict["submission"] for verdict in contenders(list(ledger.verdicts.values()))[:count]]
 
 
-def verify(paths: RunPaths, submissions: list[str], on_verdict: Callable[[dict], None]) -> list[dict]:
-    """Open the sealed part for `submissions`; the verdicts. The run is closed with it: the board shows them from then on."""
+def controls(ledger: Ledger, secret: bytes, but: Sequence[str], count: int) -> list[str]:
+    """`count` scored submissions other than `but`, drawn by the run's secret, so that nobody can aim at being one: from the
+    full rung of the main track where it has as many, else from all that were scored."""
+    scored = [v for v in ledger.verdicts.values() if v["status"] == "scored" and not v.get("same_as")]
+    others = [v for v in scored if v["submission"] not in but]
+    best = [v for v in others if v["rung"] == "full" and v["track"] == "main"]
+    names = [v["submission"] for v in (best if len(best) >= count else others)]
+    return sorted(names, key=lambda name: hmac.new(secret, f"control:{name}".encode(), hashlib.sha256).digest())[:count]
+
+
+def verify(
+    paths: RunPaths, submissions: list[str], on_verdict: Callable[[dict], None], beside: int = CONTROLS
+) -> list[dict]:
+    """Open the sealed part for `submissions`, and for so many controls `beside` them; the verdicts, finalists first. The run
+    is closed with it: the board shows them from then on."""
     lock = hold_run(paths)
     try:
         config = load_config(paths)
+        secret = (paths.evaluator / "secret").read_bytes()
+        drawn = controls(Ledger(paths.ledger), secret, submissions, beside)
         verdicts: list[dict] = []
 
         def note(verdict: dict) -> None:
             verdicts.append(verdict)
             on_verdict(verdict)
 
-        Ledger(paths.ledger).append("event", event="sealed-opening", agent=None, detail=", ".join(submissions))
-        open_sealed(paths, submissions, note)
-        write_atomic(paths.board / "verification.md", verification_text(read_jsonl(paths.evaluator / "sealed.jsonl"), Ledger(paths.ledger)))
+        detail = ", ".join([*submissions, *(f"{name} (control)" for name in drawn)])
+        Ledger(paths.ledger).append("event", event="sealed-opening", agent=None, detail=detail)
+        open_sealed(paths, [*submissions, *(["--controls", *drawn] if drawn else [])], note)
+        sealed = read_jsonl(paths.evaluator / "sealed.jsonl")
+        text = verification_text(sealed, Ledger(paths.ledger), config.get("null", False))
+        write_atomic(paths.board / "verification.md", text)
         repo = open_repo(paths, config)
         Board(paths, repo).commit(f"Sealed verification of {', '.join(submissions)}")
         if problem := repo.mirror():
@@ -42,24 +70,30 @@ def verify(paths: RunPaths, submissions: list[str], on_verdict: Callable[[dict],
         lock.release()
 
 
-def verification_text(sealed: list[dict], ledger: Ledger) -> str:
-    """verification.md: each sealed verdict beside the public one."""
+def verification_text(sealed: list[dict], ledger: Ledger, null: bool = False) -> str:
+    """verification.md: each sealed verdict beside the public one, finalists before controls."""
+    sealed = sorted(sealed, key=lambda verdict: bool(verdict.get("control")))
     lines = [
         "# Sealed verification",
         "",
+        *([f"**{NULL_STAMP}**", ""] if null else []),
         "Re-run from the commit, on draws and test items that no submission has met. PGR and lift over tuned naive with 95 %",
         f"intervals. The public figures are those of the best among {len(ledger.verdicts)} submissions and therefore look better",
         "than they are; the sealed ones were not chosen. `own ceiling` is the accuracy of the same recipe trained on true labels,",
         "`own ceiling PGR` the sealed PGR against it. `openings` counts those of this task's sealed part on this machine.",
+        "Controls were drawn by chance from the other submissions, to tell what is owed to selection from what other draws and",
+        "items do.",
+        *([owed] if (owed := owed_to_selection(sealed, ledger.verdicts)) else []),
         "",
-        "| submission | commit | agent | method | public PGR | sealed PGR | own ceiling | own ceiling PGR | public lift | sealed lift "
-        "| draws | openings | isolation | time |",
-        "|---|---|---|---|---|---|---|---|---|---|---|---|---|---|",
+        "| submission | role | commit | agent | method | public PGR | sealed PGR | own ceiling | own ceiling PGR | public lift "
+        "| sealed lift | draws | openings | isolation | time |",
+        "|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for verdict in sealed:
         public = ledger.verdicts.get(verdict["submission"], {})
+        role = "control" if verdict.get("control") else "finalist"
         lines.append(
-            f"| {verdict['submission']} | {verdict['commit'][:12]} | {verdict['agent']} | {verdict['method']} "
+            f"| {verdict['submission']} | {role} | {verdict['commit'][:12]} | {verdict['agent']} | {verdict['method']} "
             f"| {_figure(public, 'pgr')} | {_figure(verdict, 'pgr')} | {_accuracy(verdict, 'recipe_ceiling_accuracy')} "
             f"| {_figure(verdict, 'recipe_pgr')} | {_figure(public, 'lift')} | {_figure(verdict, 'lift')} "
             f"| {verdict['draws']} | {verdict['openings']} | {verdict['isolation']} | {verdict['time']} |"

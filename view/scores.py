@@ -8,25 +8,43 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from state.ledger import Ledger
+import tomli
+
+from state.ledger import NULL_STAMP, Ledger, bits_told
 from state.paths import RunPaths
+from stats.exposure import Exposure, exposure, exposure_words
 from stats.ranking import ranked
-from stats.selection import luck
+from stats.rejections import rejections_words, wrong_rejections
+from stats.selection import luck, owed_to_selection
 from view.format import NONE_STAMP, clean, clean_lines, columns, count, figure, lift_of, pgr_of, recipe_pgr_of
 
 FAILURES = ("rejected", "crashed", "timeout")
+TRACKS = ("main", "elicitation", "groups", "transductive", "prior")
+"""The order in which tracks are shown; then others by name, and last what was disqualified."""
 
 
 def leaderboard(ledger: Ledger) -> list[dict]:
     """All verdicts of a run, best first; repeats of code that was scored before (`same_as`) are left out.
 
     Each has `pgr_shrunken`: what is left of its PGR when the luck of the best of many is taken off; None where it is not known.
+    Those of a run whose teachers were shuffled have `null`.
     """
+    null = {"null": True} if is_null(ledger.path.parent / "run.toml") else {}
     verdicts = [verdict for verdict in ledger.verdicts.values() if not verdict.get("same_as")]
     found = luck(verdicts)
     left = found.shrunken if found else {}
     rows = [{key: value for key, value in verdict.items() if key != "kind"} for verdict in ranked(verdicts)]
-    return [{**row, "pgr_shrunken": left.get(row["submission"])} for row in rows]
+    return [{**row, "pgr_shrunken": left.get(row["submission"]), **null} for row in rows]
+
+
+def is_null(file: Path) -> bool:
+    """Whether a run.toml, where there is one, says that the teachers' labels are shuffled."""
+    return file.exists() and bool(tomli.loads(file.read_text(encoding="utf-8")).get("null"))
+
+
+def exposure_of(verdicts: list[dict]) -> Exposure:
+    """How much these verdicts have told the agents of their run."""
+    return exposure(verdicts, [bits_told(verdict) for verdict in verdicts])
 
 
 def on_track(verdicts: list[dict], track: str = "main") -> list[dict]:
@@ -40,11 +58,13 @@ def scores_text(verdicts: list[dict], limit: int = 20) -> str:
         return "no verdicts yet"
     parts = _stamp(verdicts)
     tracks = {verdict.get("track") or "main": None for verdict in verdicts if verdict.get("status") == "scored"}
-    for track in sorted(tracks, key=lambda name: (name != "main", name)):
+    known = {name: number for number, name in enumerate(TRACKS)}
+    for track in sorted(tracks, key=lambda name: (name == "disqualified", known.get(name, len(TRACKS)), name)):
         rows = on_track(verdicts, track)
-        title = "" if track == "main" else f"track {clean(track, 20)} (does not compete with main)\n"
+        about = "reached for what no method may have" if track == "disqualified" else "does not compete with main"
+        title = "" if track == "main" else f"track {clean(track, 20)} ({about})\n"
         shown = f"\n... and {len(rows) - limit} more (`python aar.py scores --limit {len(rows)}` shows them)" if len(rows) > limit else ""
-        parts.append(title + _ranking(rows[:limit]) + shown)
+        parts.append("\n".join([title + _ranking(rows[:limit]) + shown, *_reasons(rows[:limit])]))
         if track == "main" and (words := luck_words(verdicts)):
             parts.append(words)
     failed = [verdict for verdict in verdicts if verdict.get("status") != "scored"]
@@ -53,7 +73,19 @@ def scores_text(verdicts: list[dict], limit: int = 20) -> str:
         lines = [f"not scored: {', '.join(f'{number} {status}' for status, number in numbers if number)}"]
         lines += [f"  {failure_line(verdict)}" for verdict in failed[:limit]]
         parts.append("\n".join(lines))
+    by_name = {verdict["submission"]: verdict for verdict in verdicts if verdict.get("submission")}
+    if by_name:
+        parts.append("\n".join([exposure_words(exposure_of(verdicts)), rejections_words(wrong_rejections(by_name))]))
     return "\n\n".join(parts)
+
+
+def _reasons(verdicts: list[dict]) -> list[str]:
+    """Why those that were flagged were, one line each."""
+    lines = []
+    for verdict in verdicts:
+        if reasons := verdict.get("reasons"):
+            lines.append(f"  {clean(verdict.get('submission') or verdict['method'], 48)}: {clean('; '.join(reasons), 400)}")
+    return lines
 
 
 def luck_words(verdicts: list[dict]) -> str | None:
@@ -85,7 +117,8 @@ def _ranking(verdicts: list[dict]) -> str:
 
 
 def _stamp(verdicts: list[dict]) -> list[str]:
-    return [NONE_STAMP] if any(verdict.get("isolation") == "none" for verdict in verdicts) else []
+    bare, null = (any(map(test, verdicts)) for test in (lambda v: v.get("isolation") == "none", lambda v: v.get("null")))
+    return [NONE_STAMP] * bare + [NULL_STAMP] * null
 
 
 def failure_line(verdict: dict) -> str:
@@ -110,7 +143,9 @@ def verdict_line(verdict: dict) -> str:
     words += ", within noise of the best" if verdict.get("against_best") == "within noise" else ""
     words += f", same code as {clean(verdict['same_as'], 12)}" if verdict.get("same_as") else ""
     words += f", track {clean(verdict['track'], 20)}" if verdict.get("track", "main") != "main" else ""
+    words += f", flags: {clean(', '.join(verdict['flags']), 120)}" if verdict.get("flags") else ""
     words += ", ISOLATION: NONE" if verdict.get("isolation") == "none" else ""
+    words += ", NULL RUN" if verdict.get("null") else ""
     rung = f"{verdict['rung']} rung, {count(verdict['draws'], 'draw')}"
     return f"{who} PGR {pgr_of(verdict)} lift {lift_of(verdict)} ({rung}){words}"
 
@@ -154,12 +189,16 @@ def _costs(verdict: dict) -> list[str]:
     flags = clean("; ".join(verdict.get("flags") or ()), 400) or "none"
     family = clean(verdict.get("family") or "not declared", 40)
     lines.append(f"track     {clean(verdict.get('track') or '-', 20)}, family {family}, flags: {flags}")
+    lines += [f"          {clean(reason, 300)}" for reason in verdict.get("reasons") or ()]
     return lines
 
 
 def sealed_text(sealed: list[dict], public: dict[str, dict]) -> str:
-    """Sealed figures beside the public ones of the same submissions, with how often the sealed part was opened."""
-    header = ["submission", "agent", "method", "public PGR", "sealed PGR", "own ceiling PGR", "public lift", "sealed lift", "draws"]
+    """Sealed figures beside the public ones of the same submissions, with how often the sealed part was opened. Finalists
+    come first; what was only drawn by chance to compare them with has the role of a control."""
+    sealed = sorted(sealed, key=lambda verdict: bool(verdict.get("control")))
+    header = ["submission", "role", "agent", "method", "public PGR", "sealed PGR", "own ceiling PGR", "public lift",
+              "sealed lift", "draws"]
     rows, failures, own = [], [], []
     for verdict in sealed:
         if verdict.get("status") != "scored":
@@ -168,8 +207,9 @@ def sealed_text(sealed: list[dict], public: dict[str, dict]) -> str:
         name = verdict["submission"]
         before = public.get(name, {})
         rows.append([
-            clean(name, 12), clean(verdict["agent"], 40), clean(verdict["method"], 48), pgr_of(before), pgr_of(verdict),
-            recipe_pgr_of(verdict), lift_of(before), lift_of(verdict), verdict["draws"],
+            clean(name, 12), "control" if verdict.get("control") else "finalist", clean(verdict["agent"], 40),
+            clean(verdict["method"], 48), pgr_of(before), pgr_of(verdict), recipe_pgr_of(verdict), lift_of(before),
+            lift_of(verdict), verdict["draws"],
         ])  # fmt: skip
         if verdict.get("recipe_ceiling_accuracy") is not None:
             own.append(
@@ -180,6 +220,7 @@ def sealed_text(sealed: list[dict], public: dict[str, dict]) -> str:
         at = header.index("own ceiling PGR")
         header, rows = [*header[:at], *header[at + 1 :]], [[*row[:at], *row[at + 1 :]] for row in rows]
     parts = _stamp(sealed) + ([columns(header, rows, right=("draws",), spare=("draws", "method", "agent"))] if rows else []) + own
+    parts += [owed] if (owed := owed_to_selection(sealed, public)) else []
     openings = max((verdict.get("openings") or 0 for verdict in sealed), default=0)
     if openings:
         parts.append(f"openings of this task's sealed part on this machine: {openings}")
@@ -200,6 +241,8 @@ def summary_text(paths: RunPaths, ledger: Ledger, sealed: list[dict], config: di
     )
     if config.get("dirty"):
         head += "\nSTARTED FROM UNCOMMITTED CHANGES: the base commit alone does not reproduce this run"
+    if config.get("null") and not verdicts:  # else it stands over the leaderboard
+        head += f"\n{NULL_STAMP}"
     parts = [head, scores_text(verdicts, limit=10)]
     main = on_track(verdicts)
     if main:
@@ -220,7 +263,7 @@ def _winner(main: list[dict], sealed: list[dict], public: dict[str, dict], run: 
     if not verified:
         lines.append(f"  not verified: `python aar.py verify {run}` scores it once on the sealed part and closes the run")
         return "\n".join(lines)
-    lines.append(sealed_text(verified[-1:], public))
+    lines.append(sealed_text([*verified[-1:], *(verdict for verdict in sealed if verdict.get("control"))], public))
     lines.append("The public figure is the best of many and therefore looks better than it is; the sealed one was not chosen.")
     low = verified[-1].get("lift_low")
     if low is not None:

@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import fcntl
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import tomli
 
 from state.errors import UserError
-from state.ledger import Ledger
+from state.ledger import NULL_STAMP, Ledger
 from state.paths import RunPaths, all_runs
+from stats.exposure import Exposure, exposure_words, luck_words
+from stats.rejections import Rejections, rejections_words, wrong_rejections
 from view.format import NONE_STAMP, age_seconds, clean, columns, count, duration, figure, interval, lift_of, pgr_of
-from view.scores import leaderboard, on_track
+from view.scores import exposure_of, leaderboard, on_track
 
 ALIVE = ("starting", "running", "stopping")
 UNKNOWN = {"state": "starting", "since": None, "pid": None, "restarts": 0, "submissions": 0, "last_pgr": None, "note": ""}
@@ -80,6 +83,11 @@ def status_facts(paths: RunPaths) -> dict:
         "scored": sum(verdict["status"] == "scored" for verdict in ledger.verdicts.values()),
         "best": main[0]["submission"] if main else None,
         "best_verdict": main[0] if main else None,
+        "null": bool(config.get("null")),
+        "submissions_limit": config.get("submissions_limit"),
+        "fleet_submissions_limit": config.get("fleet_submissions_limit"),
+        "exposure": asdict(exposure_of(list(ledger.verdicts.values()))),
+        "wrong_rejections": asdict(wrong_rejections(ledger.verdicts)),
         "queue": len(ledger.waiting()),
         "spend_dollars": state.get("spend_dollars", 0.0),
         "problems": _problems(paths, state, now, config),
@@ -94,19 +102,23 @@ def _problems(paths: RunPaths, state: dict, now: str, config: dict) -> list[str]
     late = age_seconds(state.get("time"))
     if now == "running" and late is not None and late > 30:
         problems.append(f"the operator lives but has not written its state for {duration(late)}: see {paths.log}")
-    if config["isolation"] == "none":
-        problems.append(NONE_STAMP)
+    problems += [NONE_STAMP] * (config["isolation"] == "none") + [NULL_STAMP] * bool(config.get("null"))
     return problems
 
 
 def status_text(facts: dict) -> str:
     """The facts of `status_facts` as plain text."""
+    told = Exposure(**facts["exposure"])
+    limit = f" of {facts['fleet_submissions_limit']}" if facts["fleet_submissions_limit"] else ""
     money = f", spent ${facts['spend_dollars']:.2f}" if facts["spend_dollars"] else ""
     lines = [
         f"run {facts['run']}: {facts['state']}, task {facts['task']}, "
         f"{duration(facts['seconds_used'])} of {duration(facts['seconds_limit'])} used{money}",
-        f"{count(facts['submissions'], 'submission')}, {facts['scored']} scored, {facts['queue']} in the queue; best: "
+        f"{count(facts['submissions'], 'submission')}{limit}, {facts['scored']} scored, {facts['queue']} in the queue; best: "
         + best_words(facts["best_verdict"]),
+        exposure_words(told),
+        *([words] if (words := luck_words(told)) else []),
+        rejections_words(Rejections(**facts["wrong_rejections"])),
         "",
     ]
     rows = [agent_row(agent) for agent in facts["agents"]]

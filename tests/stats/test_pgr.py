@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from stats.pgr import Bootstrap, Estimate, estimate_difference, estimate_pgr, in_words, pgr
-from stats.ranking import ranked
+from stats.ranking import contenders, ranked
 from tests.stats.made_up import DRAWS, GROUP_OF, ITEMS, simulated
 
 
@@ -97,3 +97,11 @@ def test_a_leaderboard_is_ordered_by_lower_bound_and_rung_not_by_luck():
     surer = {"submission": "s3", "status": "scored", "rung": "full", "pgr": 0.58, "pgr_low": 0.55}
     failed = {"submission": "s4", "status": "crashed", "rung": "full", "pgr_low": None}
     assert [v["submission"] for v in ranked([lucky, failed, sure, surer])] == ["s3", "s2", "s1", "s4"]
+
+
+def test_where_the_gap_is_not_established_a_leaderboard_goes_by_accuracy_and_not_by_name():
+    def scored(name, accuracy, **more):
+        return {"submission": name, "status": "scored", "track": "main", "rung": "full", "accuracy": accuracy, "pgr_low": None, **more}
+    verdicts = [scored("s1", 0.61), {"submission": "s0", "status": "crashed", "track": "main"}, scored("s2", 0.72), scored("s3", 0.66)]
+    assert [v["submission"] for v in ranked(verdicts)] == ["s2", "s3", "s1", "s0"]
+    assert [v["submission"] for v in contenders(verdicts)] == ["s2", "s3", "s1"]

@@ -58,9 +58,18 @@ def test_full_verdicts_share_draws_and_anchors_so_that_they_are_paired(finished)
 def test_the_winner_was_verified_on_the_sealed_part_and_the_opening_counted(finished):
     checkout, paths, printed = finished
     sealed = [json.loads(line) for line in (paths.evaluator / "sealed.jsonl").read_text().splitlines()]
-    assert len(sealed) == 1 and sealed[0]["rung"] == "sealed" and sealed[0]["openings"] >= 1
-    assert sealed[0]["submission"] in printed
-    assert sealed[0]["submission"] in checkout.git("show", "aar/whole/board:verification.md")
+    assert [verdict["control"] for verdict in sealed] == [False, True, True]
+    assert {verdict["rung"] for verdict in sealed} == {"sealed"} and len({verdict["openings"] for verdict in sealed}) == 1
+    assert ["recipe_pgr" in verdict for verdict in sealed] == [True, False, False], "the ceiling by its own recipe is for finalists"
+    published = checkout.git("show", "aar/whole/board:verification.md")
+    assert all(verdict["submission"] in printed and verdict["submission"] in published for verdict in sealed)
+
+
+def test_the_board_says_how_much_its_verdicts_told(finished):
+    checkout, paths, _ = finished
+    words = checkout.git("show", "aar/whole/board:results.md")
+    told = [v for v in Ledger(paths.ledger).verdicts.values() if v["status"] == "scored" and not v.get("same_as")]
+    assert f"exposure: {len(told)} verdicts told at most" in words and "NULL RUN" not in words
 
 
 def test_the_review_commands_that_are_printed_work(finished):

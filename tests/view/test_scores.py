@@ -109,3 +109,44 @@ def test_the_ceiling_by_the_same_recipe_stands_beside_the_sealed_figure_where_it
     text = sealed_text([{**plain, **own}], {})
     assert "0.71 [0.65, 0.77]" in text and "accuracy 0.851 (the task's ceiling 0.870)" in text
     assert "own ceiling" not in sealed_text([plain], {})
+
+
+def test_tracks_come_in_order_with_the_reasons_and_what_was_disqualified_comes_last(tmp_path):
+    rows = [verdict("s0001", track="disqualified", flags=["spawns"], reasons=["starts programs: line 7"]), verdict("s0002", track="prior"),
+            verdict("s0003", flags=["near-duplicate"], reasons=[f"the code of s0001{HOSTILE}"]), verdict("s0004", track="elicitation")]
+    _, ledger = ledger_of(tmp_path, *rows)
+    text = scores_text(leaderboard(ledger))
+    places = [text.index(words) for words in ("s0003", "track elicitation", "track prior", "track disqualified", "s0001: starts programs: line 7")]
+    assert places == sorted(places)
+    assert "s0003: the code of s0001" in text and "\x1b" not in text
+    assert "starts programs: line 7" in verdict_text(rows[0]) and "flags: spawns" in verdict_line(rows[0])
+
+
+def test_a_null_run_is_stamped_wherever_its_figures_are_shown(tmp_path):
+    paths = make_run(tmp_path)
+    paths.toml.write_text("null = true\n" + paths.toml.read_text())
+    add(paths, verdict("s0001"))
+    rows = leaderboard(Ledger(paths.ledger))
+    config = {"task": "reviews", "agents": [{"name": "agent-1"}], "base": "ab" * 20, "isolation": "bubblewrap", "null": True}
+    summary = summary_text(paths, Ledger(paths.ledger), [], config)
+    for text in (scores_text(rows), verdict_text(rows[0]), verdict_line(rows[0]), sealed_text(rows, {}), summary):
+        assert "NULL RUN" in text
+    assert "NULL RUN" not in scores_text([verdict("s0001")])
+
+
+def test_the_board_says_how_much_was_told_and_how_often_the_quick_rung_was_wrong(tmp_path):
+    known = {"independent_items": 3000, "weak_accuracy": 0.6, "ceiling_accuracy": 0.85}
+    rows = [verdict("s0001", pgr=0.5, **known), verdict("s0002", pgr=0.6, promotion="random", best="s0001", **known)]
+    _, ledger = ledger_of(tmp_path, *rows)
+    text = scores_text(leaderboard(ledger))
+    assert "exposure: 2 verdicts told at most" in text and "about 3,000 independent public items" in text
+    assert "wrong rejections by the quick rung: 100%" in text and "1 of 1" in text
+
+
+def test_controls_stand_beside_the_winner_in_the_summary(tmp_path):
+    paths, ledger = ledger_of(tmp_path, verdict("s0001", pgr=0.7), verdict("s0002", pgr=0.5))
+    sealed = [verdict("s0001", pgr=0.6, rung="sealed", draws=16), verdict("s0002", pgr=0.5, rung="sealed", draws=16, control=True)]
+    config = {"task": "reviews", "agents": [{"name": "agent-1"}], "base": "ab12" * 10, "isolation": "bubblewrap"}
+    text = summary_text(paths, ledger, sealed, config)
+    assert any("s0002" in line and "control" in line for line in text.splitlines())
+    assert "finalists changed by -0.10 PGR and controls by +0.00" in text

@@ -76,3 +76,15 @@ def test_runs_are_listed_oldest_first_and_a_broken_one_hides_no_other(tmp_path):
 
 def test_a_repository_without_runs_says_how_to_start_one(tmp_path):
     assert "aar.py --agents 9" in runs_text(runs_facts(tmp_path))
+
+
+def test_the_status_says_what_is_left_and_how_much_was_told(tmp_path):
+    paths = make_run(tmp_path)
+    paths.toml.write_text("null = true\nsubmissions_limit = 40\nfleet_submissions_limit = 200\n" + paths.toml.read_text())
+    add(paths, verdict("s0001", independent_items=3000, weak_accuracy=0.6, ceiling_accuracy=0.85))
+    write_state(paths, "finished")
+    facts = json.loads(json.dumps(status_facts(paths)))
+    assert facts["exposure"]["verdicts"] == 1 and facts["wrong_rejections"]["rate"] is None and facts["null"] is True
+    text = status_text(facts)
+    for words in ("1 submission of 200", "exposure: 1 verdict told", "n/a (0 random promotions)", "NULL RUN"):
+        assert words in text
