@@ -1,12 +1,13 @@
 """Audits of a method that reached the full rung: what its answers give away about how it comes by them.
 
     in other company      some items again, in other batches, from a twin that met no test item      -> transductive
+    without the model     hidden states of other items: what it then still knows comes from rules       -> needs-no-student
     shuffled teachers     it is fitted on labels that say nothing                                    -> needs-no-teacher
     most frequent answer  where that one is wrong, does it follow it all the same?                   -> group-majority
     written otherwise     candidates as readable as before, but of no use to an interpreter          -> executes-data
 
-All but the shuffled teachers are folded into the draws that score it; those take one more run on SHUFFLED draws. Every finding
-is a flag (eval/tracks.py) and a sentence with its figures.
+The last two and the first are folded into the draws that score it; shuffled teachers take one more run on SHUFFLED draws, and so do
+hidden states of others, where a method is better than tuned naive. Every finding is a flag (eval/tracks.py) and a sentence with its figures.
 """
 from __future__ import annotations
 
@@ -71,6 +72,7 @@ class Audits:
         self._altered(outcome, findings)
         if not self.engine.packs.null:
             self.shuffled(source, name, draws[:SHUFFLED], found, outcome, slot, findings)
+            self._blind(source, name, draws[:SHUFFLED], found, outcome, slot, findings)
         findings.figures["audit_seconds"] = round(time.perf_counter() - started, 3)
         return findings
 
@@ -101,6 +103,20 @@ class Audits:
         if own - 0.5 >= FARTHEST and away.min() >= SAME * (own - 0.5):
             findings.add("needs-no-teacher", f"accuracy {own:.2f}, and {0.5 + away.min():.2f} or more (either way round) on each of "
                                              f"{len(draws)} draws whose teachers were shuffled")
+
+    def _blind(self, source: str, name: str, draws: list[int], found: Scan, outcome: Outcome, slot: Slot, findings: Findings) -> None:
+        """Fit it on hidden states of other items, if it is better than tuned naive: only what is no use to it may be taken away."""
+        naive, own = self.anchored.tuned_naive, correctness(self.prepared, "search", outcome.predictions)
+        if self.prepared.task.student_of("search") != "probe" or _low(own - naive, self.public.groups) <= 0:
+            return
+        blind = self.engine.run(source, name, draws, found, slot, blind=True)
+        if blind.predictions is None:
+            return
+        right, own, naive = correctness(self.prepared, "search", blind.predictions), own[: len(draws)], naive[: len(draws)]
+        weak, ceiling = self.anchored.weak[: len(draws)].mean(), self.anchored.ceiling[: len(draws)].mean()
+        findings.figures["blind_pgr"] = round(float((right.mean() - weak) / (ceiling - weak)), 4) if ceiling > weak else None
+        if _low(right - naive, self.public.groups) > 0 and right.mean() - 0.5 >= SAME * (own.mean() - 0.5):
+            findings.add("needs-no-student", f"accuracy {own.mean():.2f}, and {right.mean():.2f} where hidden states were those of other items")
 
     @cached_property
     def _misled(self) -> tuple[np.ndarray, np.ndarray] | None:

@@ -22,6 +22,7 @@ from eval.asking import MOST_BYTES, Questions
 from eval.models import describe_model, resolve_model
 from eval.packs import BATCH, Job, Packed, Packs
 from eval.prepared import TEST_PART, Prepared
+from eval.same_code import without_comments
 from eval.scan import MODULES, Scan
 from eval.seeds import derive
 from eval.slots import Slot
@@ -97,12 +98,13 @@ class Engine:
         self.packs.close()
 
     def run(self, source: str, name: str, draws: list[int], found: Scan, slot: Slot, true_labels: bool = False,
-            shuffled: bool = False, audited: bool = False) -> Outcome:
+            shuffled: bool = False, audited: bool = False, blind: bool = False) -> Outcome:
         """Fit on all `draws` (of one phase), then predict that phase's test part. The caller holds `slot`. `true_labels`: the
         method is handed true labels in place of the teachers', for the ceiling by its own recipe; its errors are then muted.
-        `shuffled`: it is handed the teachers' labels shuffled. `audited`: some items are asked about again, in other company."""
+        `shuffled`: it is handed the teachers' labels shuffled; `blind`: the hidden states of other items. `audited`: some items are
+        asked about again, in other company."""
         phase = self.prepared.draw(draws[0]).phase
-        job = Job(source, name, found, phase, self.task.student_of(phase), true_labels, shuffled, audited)
+        job = Job(source, name, found, phase, self.task.student_of(phase), true_labels, shuffled, audited, blind)
         started = time.perf_counter()
         # A CUDA process cannot fork, and what draws leave behind must not meet: there each draw has its own sandbox.
         shares = [draws] if slot.gpu is None else [[draw] for draw in draws]
@@ -215,6 +217,7 @@ class Engine:
         order = {
             "name": job.name,
             "source": job.source,
+            "shown": without_comments(job.source),
             "fit_seconds": seconds,
             "at_once": 1 if slot.gpu is not None else CORES_A_SLOT,
             "gpu": slot.gpu is not None,

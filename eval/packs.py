@@ -28,7 +28,7 @@ AGAIN = (64, 64, 48, 16)
 @dataclass(frozen=True)
 class Job:
     """One method on draws of one phase, with the kind of student that the phase has. `shuffled`: teachers' labels are shuffled;
-    `audited`: items are asked about again."""
+    `audited`: items are asked about again; `blind`: hidden states, of pool and test, are those of other items."""
 
     source: str
     name: str
@@ -38,6 +38,7 @@ class Job:
     true_labels: bool = False
     shuffled: bool = False
     audited: bool = False
+    blind: bool = False
 
 
 @dataclass(frozen=True)
@@ -84,10 +85,13 @@ class Packs:
         why = "shuffled" if job.shuffled else "null"
         return lambda draw: shuffled_positions(len(draw.texts), derive(self.secret, why, draw.number))
 
+    def _others(self, count: int, what: object) -> np.ndarray:
+        return np.random.default_rng(derive(self.secret, "blind", what)).permutation(count)
+
     def pool(self, number: int, job: Job) -> int:
         """A descriptor of the pool of a draw."""
         prompts = self.prompts(job.found)
-        made = self._once(("pool", number, *prompts, job.true_labels, job.shuffled), lambda: [self._pack_pool(number, prompts, job)])
+        made = self._once(("pool", number, *prompts, job.true_labels, job.shuffled, job.blind), lambda: [self._pack_pool(number, prompts, job)])
         return made[0].descriptor
 
     def _pack_pool(self, number: int, prompts: list[str], job: Job) -> Packed:
@@ -100,14 +104,16 @@ class Packs:
             teachers = np.broadcast_to(np.eye(2, dtype=np.float32)[draw.labels], (len(task.teachers), len(draw.texts), 2))
         elif shuffle is not None:
             teachers = teachers[:, shuffle(draw)]
-        arrays = {f"view {view}": block[order] for view, block in draw.features.items()}
+        # Whose hidden states stand for those of an item: its own, but for a blind job.
+        seen = self._others(len(order), number) if job.blind else np.arange(len(order))
+        arrays = {f"view {view}": block[seen[order]] for view, block in draw.features.items()}
         arrays |= {"groups": draw.groups[order], "teachers": teachers[:, order]}
         header = {"texts": [draw.texts[i] for i in order], "fields": [draw.fields[i] for i in order], "views": list(draw.features),
                   "prompts": {}, "template": task.template}
         for prompt in prompts:
             blocks = self.prepared.region.prompted(prompt)
             header["prompts"][prompt] = list(blocks)
-            arrays |= {f"{prompt} {view}": block[draw.rows[order]] for view, block in blocks.items()}
+            arrays |= {f"{prompt} {view}": block[draw.rows[seen[order]]] for view, block in blocks.items()}
         return Packed(draw.rows[order], pack(header, arrays))
 
     def test(self, job: Job) -> list[Packed]:
@@ -127,18 +133,19 @@ class Packs:
 
     def _batches(self, job: Job, which: str, part: Part, sizes: Sequence[int] = ()) -> list[Packed]:
         prompts = self.prompts(job.found)
-        return self._once((which, job.phase, job.found.needs_groups, *prompts),
+        return self._once((which, job.phase, job.found.needs_groups, job.blind, *prompts),
                           lambda: self._pack_batches(part, which, job, prompts, sizes))
 
     def _pack_batches(self, part: Part, which: str, job: Job, prompts: list[str], sizes: Sequence[int]) -> list[Packed]:
         order = np.random.default_rng(derive(self.secret, which, job.phase)).permutation(len(part.texts))
         blocks = {"view": part.features, **{prompt: part.prompted(prompt) for prompt in prompts}}
+        seen = self._others(len(order), which) if job.blind else np.arange(len(order))
         made = []
         cuts = np.cumsum(sizes) if sizes else np.arange(BATCH, len(order) + BATCH, BATCH)
         for rows in np.split(order[: cuts[-1]], cuts[:-1]):
             if not len(rows):
                 continue
-            arrays = {f"{prompt} {view}": np.asarray(block[rows]) for prompt, views in blocks.items() for view, block in views.items()}
+            arrays = {f"{prompt} {view}": np.asarray(block[seen[rows]]) for prompt, views in blocks.items() for view, block in views.items()}
             if job.found.needs_groups:
                 arrays["groups"] = part.groups[rows]
             header = {"texts": [part.texts[i] for i in rows], "fields": [part.fields[i] for i in rows], "views": list(part.features),

@@ -213,7 +213,7 @@ def _child(connection: socket.socket, draw: int, job: dict, number: int, twin: s
 
 def _fit(channel: Channel, draw: int, job: dict, number: int, seen: list[str]) -> tuple[W2S | None, object]:
     name = job["name"]
-    linecache.cache[name] = (len(job["source"]), None, job["source"].splitlines(keepends=True), name)
+    linecache.cache[name] = (len(job["source"]), None, job["shown"].splitlines(keepends=True), name)
     module = types.ModuleType("method")
     sys.modules["method"] = module
     try:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import operator
+import tokenize
 
 KEPT = {"fit", "NEEDS_GROUPS"}
 FOLDED = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv}
@@ -243,3 +244,25 @@ def _methods(nodes: list[ast.AST]) -> set[str]:
         for one in node.body
         if isinstance(one, ast.FunctionDef)
     }
+
+
+def without_comments(source: str) -> str:
+    """The same lines, with blanks in place of comments and of strings that do nothing: what a scan does not count, a method must not
+    be able to read of itself. ValueError or SyntaxError for what is no Python."""
+    lines = source.splitlines(keepends=True)
+
+    def blank(row: int, start: int, end: int | None) -> None:
+        text = lines[row - 1]
+        kept = text.rstrip("\r\n")
+        stop = len(kept) if end is None else end
+        lines[row - 1] = kept[:start] + " " * max(0, stop - start) + kept[stop:] + text[len(kept):]
+
+    for token in tokenize.generate_tokens(iter(lines[:]).__next__):
+        if token.type == tokenize.COMMENT:
+            blank(token.start[0], token.start[1], token.end[1])
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, (str, bytes)):
+            for row in range(node.lineno, node.end_lineno + 1):
+                # Columns of the tree count bytes: whole lines of a string that does nothing are no loss either way.
+                blank(row, 0, None)
+    return "".join(lines)

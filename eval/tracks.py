@@ -20,6 +20,7 @@ TRACKS = ("main", "elicitation", "groups", "transductive", "prior", "disqualifie
 FLAGS: dict[str, tuple[str, str]] = {
     "uses-strong-answers": ("elicitation", "asks the strong model for its own answers"),
     "needs-no-teacher": ("elicitation", "does as well where the teacher's labels are shuffled"),
+    "needs-no-student": ("prior", "does as well without the strong model, by what its author knows of the texts"),
     "group-majority": ("elicitation", "follows the most frequent answer of a group also where that one is wrong"),
     "uses-groups": ("groups", "is told which test items belong together"),
     "transductive": ("transductive", "says something else of an item in other company"),

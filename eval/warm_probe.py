@@ -49,7 +49,7 @@ def _warm(decoys: Decoys, config: dict, limits: Limits) -> Iterator[Handle]:
 
 def job(config: dict) -> dict:
     """What eval/engine.py sends for one draw of a task with probes, with a method that makes the attempts of `config`."""
-    return {"name": "methods/probe.py", "source": METHOD.format(config=config), "fit_seconds": 60.0, "at_once": 1,
+    return {"name": "methods/probe.py", "source": METHOD.format(config=config), "shown": "", "fit_seconds": 60.0, "at_once": 1,
             "gpu": False, "load": False, "students": asdict(Students()), "limit": 1 << 16, "imports": [], "twins": 0,
             "seeds": [0]}
 
