@@ -110,6 +110,8 @@ class Audits:
         if self.prepared.task.student_of("search") != "probe" or _low(own - naive, self.public.groups) <= 0:
             return
         blind = self.engine.run(source, name, draws, found, slot, blind=True)
+        for flag, words in blind.traced.items():
+            findings.reasons.setdefault(flag, words)
         if blind.predictions is None:
             return
         right, own, naive = correctness(self.prepared, "search", blind.predictions), own[: len(draws)], naive[: len(draws)]

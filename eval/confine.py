@@ -31,6 +31,7 @@ REFUSED: dict[str, tuple[int | None, int | None]] = {
 OPEN, OPENAT, PRCTL = (2, None), (257, 56), (157, 167)
 WRITES = os.O_CREAT | os.O_WRONLY | os.O_RDWR
 PR_SET_NAME = 15
+MMAP, MAP_SHARED, MAP_ANONYMOUS = (9, 222), 0x01, 0x20
 ARCH = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
 LOAD, JEQ, JSET, RET = 0x20, 0x15, 0x45, 0x06
 NUMBER, ARCHITECTURE, ARGUMENTS = 0, 4, 16
@@ -62,6 +63,9 @@ def _instructions(column: int, arch: int) -> list[tuple[int, int, int, int]]:
         if numbers[column] is not None:
             code += [(JEQ, 0, 4, numbers[column]), (LOAD, 0, 0, ARGUMENTS + 8 * argument), (JSET, 0, 1, WRITES),
                      (RET, 0, 0, REFUSE | errno.EROFS), (RET, 0, 0, ALLOW)]
+    # Memory that processes share without a name: a twin could be told what its other half has met.
+    code += [(JEQ, 0, 5, MMAP[column]), (LOAD, 0, 0, ARGUMENTS + 8 * 3), (JSET, 0, 2, MAP_ANONYMOUS), (JSET, 0, 1, MAP_SHARED),
+             (RET, 0, 0, REFUSE | errno.EPERM), (RET, 0, 0, ALLOW)]
     code += [(JEQ, 0, 4, PRCTL[column]), (LOAD, 0, 0, ARGUMENTS), (JEQ, 0, 1, PR_SET_NAME), (RET, 0, 0, REFUSE | errno.EPERM),
              (RET, 0, 0, ALLOW)]
     return [*code, (RET, 0, 0, ALLOW)]

@@ -22,7 +22,6 @@ from eval.asking import MOST_BYTES, Questions
 from eval.models import describe_model, resolve_model
 from eval.packs import BATCH, Job, Packed, Packs
 from eval.prepared import TEST_PART, Prepared
-from eval.same_code import without_comments
 from eval.scan import MODULES, Scan
 from eval.seeds import derive
 from eval.slots import Slot
@@ -111,6 +110,7 @@ class Engine:
         outcome, answers = Outcome("scored"), []
         for share in shares:
             answers.append(self._run(job, share, slot, outcome))
+            job = replace(job, audited=False)  # a few draws are enough
             if outcome.status != "scored":
                 break
         if outcome.status == "scored":
@@ -217,7 +217,7 @@ class Engine:
         order = {
             "name": job.name,
             "source": job.source,
-            "shown": without_comments(job.source),
+            "shown": job.found.shown,
             "fit_seconds": seconds,
             "at_once": 1 if slot.gpu is not None else CORES_A_SLOT,
             "gpu": slot.gpu is not None,
@@ -292,10 +292,11 @@ def _note_trace(header: dict, source: str, outcome: Outcome) -> None:
     for line in lines[:100] if isinstance(lines, list) else ():
         try:
             told = json.loads(line)
-            flag, event, number = told["flag"], told["event"], told["line"]
-        except (ValueError, KeyError, TypeError):
+            flag, event, number = (told[name] for name in ("flag", "event", "line"))
+        except (ValueError, KeyError, TypeError, RecursionError):
             continue
-        if EVENTS.get(event) == flag and type(number) is int and 0 <= number <= source.count("\n") + 1:
+        known = isinstance(event, str) and isinstance(flag, str) and EVENTS.get(event) == flag
+        if known and type(number) is int and 0 <= number <= source.count("\n") + 1:
             outcome.traced.setdefault(flag, f"{FLAGS[flag][1]} ({event} in line {number})")
 
 

@@ -113,6 +113,7 @@ class Evaluator:
             if verdict["status"] == "scored"
             and verdict["rung"] == "full"
             and verdict["track"] == "main"
+            and "near-duplicate" not in verdict["flags"]
             and agent in (None, verdict["agent"])
         ]
         top = ranked(verdicts)[:1]

@@ -28,7 +28,7 @@ READ = 40
 """Words that are read of the beginning of an item, and of its end."""
 SAID_BY_ALL = frozenset(
     "about above answer answers asked because best class classes does each either enough fewer first from good have "
-    "item items label labels less likely mean model more most much need needs none number only other pool positive "
+    "item items label labels less likely mean model more most much need needs none number only other pool positive prompt prompts "
     "negative right score should some task teacher test text than that their them then there these they this those "
     "train true false under value weak strong what when where whether which while with without words wrong your".split()
 )

@@ -28,13 +28,13 @@ PARTS = {
     "numpy.ctypeslib", "numpy.lib.format", "numpy.lib.npyio", "numpy.compat", "torch.hub", "torch.package",
     "torch.multiprocessing", "torch.distributed", "torch.utils.cpp_extension", "torch.utils.model_zoo",
     "torch.utils.file_baton", "torch.testing", "sklearn.externals", "transformers.utils.hub",
-    "transformers.dynamic_module_utils", "transformers.agents", "transformers.tools", "transformers.pipelines", "torch.jit",
+    "transformers.dynamic_module_utils", "transformers.pipeline", "transformers.agents", "transformers.tools", "transformers.pipelines", "torch.jit",
     "torch.fx", "torch.onnx", "torch.utils.bundled_inputs", "torch.serialization", "torch.utils.collect_env",
 }  # fmt: skip
 """Parts of public libraries that read files or data sets, fetch, build or start something."""
 OF_MODULES = {
     "load", "save", "loads", "savez", "savez_compressed", "savetxt", "loadtxt", "genfromtxt", "fromregex", "fromfile",
-    "memmap", "DataSource", "open_memmap", "from_file", "load_library", "pipeline", "hub_download", "cached_file",
+    "memmap", "DataSource", "open_memmap", "from_file", "load_library", "hub_download", "cached_file",
     "loadmat", "savemat", "load_npz", "save_npz", "get_type_hints", "ForwardRef", "make_dataclass", "singledispatch",
     "singledispatchmethod", "attrgetter", "methodcaller", "LowLevelCallable", "open_code", "compile",
     "Formatter", "test",
@@ -44,7 +44,7 @@ ANYWHERE = {
     "np", "numpy", "scipy", "sklearn", "torch", "transformers", "peft",
     "os", "sys", "bltns", "builtins", "ctypes", "inspect", "subprocess", "importlib", "socket", "shutil", "pathlib",
     "tempfile", "linecache", "pickle", "gc", "posix", "platform", "multiprocessing", "ctypeslib", "cpp_extension",
-    "load_library", "from_pretrained", "save_pretrained", "memmap", "tofile", "dump", "fromfile", "runstring",
+    "joblib", "threadpoolctl", "mmap", "load_library", "from_pretrained", "save_pretrained", "memmap", "tofile", "dump", "fromfile", "runstring",
     "setflags", "get_type_hints", "gi_frame", "gi_code", "cr_frame", "cr_code", "ag_frame", "ag_code", "tb_frame",
     "tb_next", "f_back", "f_globals", "f_locals", "f_builtins", "f_code", "get_field", "vformat",
 }  # fmt: skip
@@ -78,7 +78,6 @@ class _Refusals:
             if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store) and _is_self(node.value)
         }
         self.own |= {node.name for node in self.nodes if isinstance(node, (ast.FunctionDef, ast.ClassDef))}
-        self.own |= {node.id for node in self.nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
         imported = {alias.name for node in self.nodes if isinstance(node, ast.Import) for alias in node.names}
         imported |= {one.split(".")[0] for one in imported}
         self.modules = {}  # name in the file -> what it stands for
@@ -128,7 +127,8 @@ class _Refusals:
         elif isinstance(node, ast.Call):
             yield from self.called(node)
         elif isinstance(node, ast.Attribute):
-            yield from self.reached(node.attr, self.path(node), node.value)
+            to_array = node.attr == "numpy" and id(node) in self.called_names and not self.path(node)  # of a tensor
+            yield from () if to_array else self.reached(node.attr, self.path(node), node.value)
             if not isinstance(node.ctx, ast.Load) and (path := self.path(node)):
                 yield f"changes {path}, which does not belong to the method"
         elif isinstance(node, ast.ClassDef) and (

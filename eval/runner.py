@@ -204,8 +204,10 @@ def _child(connection: socket.socket, draw: int, job: dict, number: int, twin: s
         w2s, model = _fit(channel, draw, job, number, seen)
         if model is None:
             return
-        if twin is not None and os.fork() == 0:
-            channel = Channel(twin)
+        if twin is not None:
+            channel = Channel(twin) if os.fork() == 0 else channel
+            if channel.socket is not twin:
+                twin.close()
         _predict(channel, w2s, model, job["name"], seen)
     finally:
         os._exit(0)
@@ -213,7 +215,7 @@ def _child(connection: socket.socket, draw: int, job: dict, number: int, twin: s
 
 def _fit(channel: Channel, draw: int, job: dict, number: int, seen: list[str]) -> tuple[W2S | None, object]:
     name = job["name"]
-    linecache.cache[name] = (len(job["source"]), None, job["shown"].splitlines(keepends=True), name)
+    linecache.cache[name] = (len(job["source"]), None, [line + "\n" for line in job["shown"].split("\n")], name)
     module = types.ModuleType("method")
     sys.modules["method"] = module
     try:

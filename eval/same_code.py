@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import io
 import operator
 import tokenize
 
@@ -249,7 +250,7 @@ def _methods(nodes: list[ast.AST]) -> set[str]:
 def without_comments(source: str) -> str:
     """The same lines, with blanks in place of comments and of strings that do nothing: what a scan does not count, a method must not
     be able to read of itself. ValueError or SyntaxError for what is no Python."""
-    lines = source.splitlines(keepends=True)
+    lines = io.StringIO(source, newline=None).readlines()  # as the parser counts them; str.splitlines knows more ends
 
     def blank(row: int, start: int, end: int | None) -> None:
         text = lines[row - 1]

@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import ast
 import re
+import tokenize
 from dataclasses import dataclass, field
 
 from eval.knowledge import Knowledge, knowledge_of
 from eval.refusals import MODULES, refused
-from eval.same_code import tree_hash
+from eval.same_code import tree_hash, without_comments
 from eval.stored import once, stored
 from eval.tracks import track_of
 
 __all__ = ["MODULES", "Knowledge", "Scan", "knowledge_of", "scan", "tree_hash"]
 
 MAX_BYTES = 64_000
+MOST_NODES, MOST_TERMS = 15_000, 120
 ASKS = {"zero_shot": "zero_shot", "answers": "contrast", "generate": "model", "model": "model", "tokenizer": "model"}
 """Names that reach for the strong model's own answers, and what is handed to a file that names them."""
 
@@ -37,6 +39,8 @@ class Scan:
     reasons: list[str] = field(default_factory=list)
     uses: frozenset[str] = frozenset()
     track: str = "main"
+    shown: str = ""
+    """The file as tracebacks show it: without comments and docstrings."""
 
 
 def scan(source: bytes, name: str, knows: Knowledge | None = None) -> Scan:
@@ -51,14 +55,35 @@ def scan(source: bytes, name: str, knows: Knowledge | None = None) -> Scan:
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         line = getattr(error, "lineno", None)
         return Scan(problem=f"{name}{f', line {line}' if line else ''}: {getattr(error, 'msg', None) or error}")
+    if problem := _too_much(tree, name):
+        return Scan(problem=problem)
     try:
-        result = Scan(tree=tree_hash(ast.parse(source)), problem=refused(tree, name))
+        result = Scan(tree=tree_hash(ast.parse(source)), problem=refused(tree, name), shown=without_comments(source.decode("utf-8")))
         if result.problem is None:
             _declarations(tree, name, result)
             _flags(tree, result, knows)
     except RecursionError:
         return Scan(problem=f"{name}: expressions nested too deeply")
+    except (ValueError, MemoryError, SyntaxError, tokenize.TokenError) as error:
+        # Whatever a file does to who reads it, it must not end the evaluator.
+        return Scan(problem=f"{name} cannot be read: {type(error).__name__}: {str(error)[:200]}")
     return result
+
+
+def _too_much(tree: ast.Module, name: str) -> str | None:
+    """Why a file would take too long to compare, or None: its parts, its numbers, its chains of operators."""
+    nodes = [node for node in ast.walk(tree) if isinstance(node, (ast.expr, ast.stmt))]
+    if len(nodes) > MOST_NODES:
+        return f"{name} has {len(nodes):,} parts of expressions; a method file may have {MOST_NODES:,}"
+    for node in nodes:
+        if isinstance(node, ast.Constant) and type(node.value) is int and node.value.bit_length() > 13_000:
+            return f"{name}, line {node.lineno}: a number of more than 3,900 digits"
+        chain, inner = 0, node
+        while isinstance(inner, ast.BinOp) and chain <= MOST_TERMS:
+            chain, inner = chain + 1, inner.left if isinstance(inner.left, ast.BinOp) else inner.right
+        if chain > MOST_TERMS:
+            return f"{name}, line {node.lineno}: an expression of more than {MOST_TERMS} terms"
+    return None
 
 
 def _declarations(tree: ast.Module, name: str, result: Scan) -> None:

@@ -40,7 +40,7 @@ DIRECT = {event for event, flag in EVENTS.items() if flag == "inspects"} | {"cod
 WAYS_TO_RUN = {"eval", "exec", "compile"}
 PRIVATE, HANDED = "/aar/", ("/aar/lib/", "/aar/models/")
 """Where our own files lie inside, and those that a method may have read for it by a library."""
-PIECE = 24
+PIECE = 20
 """Characters, without blanks, that code must share with a text to count as made of it."""
 
 
@@ -54,7 +54,7 @@ class Trace:
         self.stdlib = tuple(os.path.realpath(path) + os.sep for path in stdlib) + tuple(path + os.sep for path in stdlib)
         self.libraries = tuple({os.path.realpath(folder) + os.sep for folder in (sys.prefix, sys.base_prefix, "/usr")})
         self.told: set[str] = set()
-        self.pieces: set[str] = set()
+        self.pieces: set[int] = set()
         self.cut = 0
 
     def start(self) -> None:
@@ -139,14 +139,16 @@ class Trace:
         if not isinstance(source, str):
             return False
         for text in self.texts[self.cut :]:
-            self.pieces.update(_pieces(text))
+            self.pieces.update(map(hash, _pieces(text, step=PIECE // 2)))
         self.cut = len(self.texts)
-        return any(piece in self.pieces for piece in _pieces(source))
+        return any(hash(piece) in self.pieces for piece in _pieces(source))
 
 
-def _pieces(text: str) -> Iterable[str]:
-    """All runs of PIECE characters of a text, blanks left out; a shorter text is one piece."""
+def _pieces(text: str, step: int = 1) -> Iterable[str]:
+    """Runs of PIECE characters of a text, blanks left out, every `step`; a shorter text is one piece. What is judged is cut into fewer,
+    or those of long texts would fill the memory; what is compiled is looked through at every place."""
     plain = "".join(text.split())
     if 8 <= len(plain) <= PIECE:
         return [plain]
-    return [plain[start : start + PIECE] for start in range(len(plain) - PIECE + 1)]
+    last = max(0, len(plain) - PIECE)
+    return [plain[start : start + PIECE] for start in (*range(0, last, step), last)] if len(plain) > PIECE else []

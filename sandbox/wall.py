@@ -45,7 +45,9 @@ def inner_environment(box: Box) -> dict[str, str]:
     """All the environment that exists inside; the box's own entries win."""
     return {"PATH": f"{os.path.dirname(sys.executable)}:{PATH}", "HOME": "/tmp", "LANG": "C.UTF-8",
             "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1",
-            "HF_HUB_OFFLINE": "1", "PYTHONDONTWRITEBYTECODE": "1", **gpu.environment(box.gpu), **box.env}
+            "HF_HUB_OFFLINE": "1", "PYTHONDONTWRITEBYTECODE": "1",
+            # Libraries that would make folders, pipes or semaphores of their own, which a method's process cannot.
+            "TORCHINDUCTOR_CACHE_DIR": "/tmp", "JOBLIB_MULTIPROCESSING": "0", **gpu.environment(box.gpu), **box.env}
 
 
 def python_folders() -> list[str]:

@@ -149,7 +149,16 @@ def _together(decoys: Decoys, kind: Kind) -> list[dict]:
 
 
 def _alone(decoys: Decoys, kind: Kind, name: str) -> list[dict]:
-    """An attempt on a limit: what counts is not what it says but what is left of it outside."""
+    """An attempt on a limit: what counts is not what it says but what is left of it outside. One that got through is made once more:
+    where a watchdog counts, a machine under load may look too late, and an open wall is open the second time as well."""
+    rows = _alone_once(decoys, kind, name)
+    if rows[0]["blocked"]:
+        return rows
+    again = _alone_once(decoys, kind, name)
+    return [{**again[0], "detail": f"at the second try, {again[0]['detail']} (at the first: {rows[0]['detail']})"}]
+
+
+def _alone_once(decoys: Decoys, kind: Kind, name: str) -> list[dict]:
     config = {**CONFIG_OF_LIMITS, "names": [name], "token": _token()}
     with kind.start(decoys, config, TIGHT) as handle:
         if name == "ignore_the_end":

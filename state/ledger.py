@@ -64,7 +64,7 @@ PGR_TOLD = (-1.0, 1.5)
 WIDTHS_TOLD = (0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.08, 0.1, 0.12, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.75, 1.0)
 """Half-widths of intervals that agents are told; the next wider one stands for the true one."""
 NULL_STAMP = "NULL RUN: the teachers' labels are shuffled; whatever looks good here is luck"
-JUDGED_BY_LABELS = ("needs-no-teacher", "group-majority", "executes-data")
+JUDGED_BY_LABELS = ("needs-no-teacher", "needs-no-student", "group-majority", "executes-data")
 """Flags that depend on test labels, so that even being told of them tells something."""
 
 
@@ -108,14 +108,14 @@ def bits_told(verdict: dict) -> float:
     been.
 
     A figure: its steps of .01, two half-widths, each comparison (better, within noise, worse, none), whether it reached the
-    full rung, whether it is the best now, and the flags that labels decide. Code that was scored before is told nothing new;
-    a failure tells only whether it reached the full rung; what was disqualified, or nearly the same as before, that and its flags.
+    full rung, whether it is the best now, of the run and of its agent, and the flags that labels decide. Code that was scored before is told nothing new;
+    a failure tells only whether it reached the full rung; what was disqualified, or nearly the same as before, that, who is the best, and its flags.
     """
     if verdict.get("same_as"):
         return 0.0
     if verdict.get("status") != "scored":
         return 1.0 if verdict.get("promotion") else 0.0
     if _has_no_figures(verdict):
-        return 1.0 + len(JUDGED_BY_LABELS)
+        return 3.0 + len(JUDGED_BY_LABELS)
     steps = round((PGR_TOLD[1] - PGR_TOLD[0]) / 0.01) + 1
-    return math.log2(steps * len(WIDTHS_TOLD) ** 2 * 4 * 4 * 2 * 2 * 2 ** len(JUDGED_BY_LABELS))
+    return math.log2(steps * len(WIDTHS_TOLD) ** 2 * 4 * 4 * 2 * 2 * 2 * 2 ** len(JUDGED_BY_LABELS))

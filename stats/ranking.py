@@ -24,5 +24,6 @@ def ranked(verdicts: list[dict]) -> list[dict]:
 
 
 def contenders(verdicts: list[dict]) -> list[dict]:
-    """Scored submissions of the main track, best first; copies of earlier code are left out."""
-    return ranked([v for v in verdicts if v["status"] == "scored" and v["track"] == "main" and not v.get("same_as")])
+    """Scored submissions of the main track, best first; copies of earlier code, exact or nearly, are left out."""
+    return ranked([v for v in verdicts if v["status"] == "scored" and v["track"] == "main" and not v.get("same_as")
+                   and "near-duplicate" not in (v.get("flags") or ())])

@@ -19,7 +19,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from statistics import NormalDist, mean, median
 
+from stats.ranking import contenders
+
 Z = NormalDist().inv_cdf(0.975)
+MOST_FINALISTS = 5
 FEWEST = 6
 """Scores that it takes to say how far apart methods really are."""
 
@@ -91,18 +94,22 @@ def luck(verdicts: Sequence[dict]) -> Luck | None:
 def owed_to_selection(sealed: Sequence[dict], public: Mapping[str, dict]) -> str | None:
     """What the finalists lost from public to sealed beside what the controls did, in words; None without both.
 
-    `sealed`: verdicts, some with `control`; `public`: submission -> verdict. Controls were not chosen for their figures, so
-    that what they change by is due to other draws and items alone.
+    `sealed`: verdicts, some with `control`; `public`: submission -> verdict. Finalists are the best on the leaderboard, not whatever
+    somebody asked for; each counts once. What controls change by is due to other draws and items.
     """
-    changed: dict[bool, list[float]] = {False: [], True: []}
+    best = {verdict["submission"] for verdict in contenders(list(public.values()))[:MOST_FINALISTS]}
+    changed: dict[bool, dict[str, float]] = {False: {}, True: {}}
     for verdict in sealed:
-        before = public.get(verdict["submission"], {}).get("pgr")
-        if verdict.get("pgr") is not None and before is not None:
-            changed[bool(verdict.get("control"))].append(verdict["pgr"] - before)
+        name, control = verdict["submission"], bool(verdict.get("control"))
+        before = public.get(name, {}).get("pgr")
+        if verdict.get("pgr") is not None and before is not None and (control or name in best):
+            changed[control][name] = verdict["pgr"] - before
     if not changed[False] or not changed[True]:
         return None
-    chosen, drawn = mean(changed[False]), mean(changed[True])
+    chosen, drawn = (round(mean(changed[control].values()), 2) for control in (False, True))
+    gap = round(drawn - chosen, 2)
+    more = f"lost {gap:.2f} more than" if gap > 0 else f"lost {-gap:.2f} less than" if gap < 0 else "changed as much as"
     return (
         f"From public to sealed, finalists changed by {chosen:+.2f} PGR and controls by {drawn:+.2f} (mean of {len(changed[True])}): "
-        f"the difference, {drawn - chosen:+.2f}, is what the finalists owed to having been chosen, as far as so few can tell."
+        f"finalists {more} controls, which is what they owed to having been chosen, as far as so few can tell."
     )

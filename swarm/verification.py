@@ -34,8 +34,9 @@ def controls(ledger: Ledger, secret: bytes, but: Sequence[str], count: int) -> l
     full rung of the main track where it has as many, else from all that were scored."""
     scored = [v for v in ledger.verdicts.values() if v["status"] == "scored" and not v.get("same_as")]
     others = [v for v in scored if v["submission"] not in but]
-    best = [v for v in others if v["rung"] == "full" and v["track"] == "main"]
-    names = [v["submission"] for v in (best if len(best) >= count else others)]
+    full = [v for v in others if v["rung"] == "full" and v["track"] == "main"]
+    unchosen = [v for v in full if v.get("promotion") in ("cheap", "random", "first")]  # a good quick rung did not bring them there
+    names = [v["submission"] for v in next(some for some in (unchosen, full, others) if len(some) >= count or some is others)]
     return sorted(names, key=lambda name: hmac.new(secret, f"control:{name}".encode(), hashlib.sha256).digest())[:count]
 
 

@@ -95,7 +95,7 @@ def luck_words(verdicts: list[dict]) -> str | None:
         return None
     return (
         f"best of {found.count}: of as many equal methods the best would look {found.gain:+.2f} better than it is (own noise of each "
-        f"{found.noise:.3f}); `shrunk` is the PGR with that luck taken off"
+        f"{found.noise:.3f}); `shrunk` is each PGR moved towards the middle of all, as far as noise explains their spread"
     )
 
 

@@ -93,7 +93,7 @@ def test_who_collects_test_items_answers_otherwise_in_other_company(audits):
 
 def test_who_works_the_answer_out_needs_no_teacher_and_collapses_where_nothing_can_be_run(audits):
     found = findings(audits, SOLVES)
-    assert {"needs-no-teacher", "executes-data"} <= set(found.reasons)
+    assert {"needs-no-teacher", "needs-no-student", "executes-data"} <= set(found.reasons)
     assert found.figures["unaltered_auc"] > 0.8 and found.figures["altered_auc"] < 0.6
 
 

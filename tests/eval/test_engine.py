@@ -258,3 +258,25 @@ def test_an_array_larger_than_expected_or_of_a_strange_shape_is_refused_before_i
         theirs.sendall(struct.pack("<I", len(text)) + text)
         with pytest.raises(WireError):
             Channel(ours, limit=10_000).receive()
+
+
+EVERYDAY = {
+    "a pipeline": "from sklearn.pipeline import make_pipeline\nfrom sklearn.preprocessing import StandardScaler\n"
+                  "from sklearn.linear_model import LogisticRegression\n"
+                  "def fit(w2s):\n    x = w2s.student().embed(w2s.texts)\n"
+                  "    make_pipeline(StandardScaler(), LogisticRegression()).fit(x, w2s.weak[:, 1] > .5)\n",
+    "a forest on two jobs": "from sklearn.ensemble import RandomForestClassifier\ndef fit(w2s):\n"
+                            "    RandomForestClassifier(20, n_jobs=2).fit(w2s.student().embed(w2s.texts), w2s.weak[:, 1] > .5)\n",
+    "an optimiser of torch": "import torch\ndef fit(w2s):\n    m = torch.nn.Linear(3, 1)\n    o = torch.optim.Adam(m.parameters())\n"
+                             "    m(torch.ones(2, 3)).sum().backward()\n    o.step()\n    m.weight.detach().numpy().sum()\n",
+    "a data class": "import dataclasses\n@dataclasses.dataclass\nclass A:\n    x: int = 1\ndef fit(w2s):\n    A(2)\n",
+}
+
+
+@pytest.mark.parametrize("name", EVERYDAY)
+def test_everyday_libraries_work_and_raise_no_flag(engine, name):
+    source = f"{EVERYDAY[name]}    return w2s.student().fit(w2s.texts, w2s.weak)\n"
+    found = scan(source.encode(), "methods/x.py")
+    assert found.problem is None and found.flags == []
+    outcome = run(engine, source)
+    assert (outcome.error, outcome.traced) == (None, {})

@@ -568,3 +568,12 @@ def test_asking_the_strong_model_for_answers_is_the_elicitation_track():
 def test_groups_at_prediction_are_a_track_of_their_own():
     found = beside("NEEDS_GROUPS = True")
     assert found.needs_groups and found.track == "groups" and found.flags == ["uses-groups"]
+
+
+@pytest.mark.parametrize("source", [
+    "def fit(w2s):\n    return 0x" + "f" * 5000, "# a\x0b '''c\ndef fit(w2s):\n    pass", "def fit(w2s):\n    return " + "*".join("a" * 200),
+    "def fit(w2s):\n    return " + "0x" + "f" * 200 + " * 0x" + "f" * 5000, "x = [" + "a," * 20000 + "]\ndef fit(w2s):\n    pass",
+], ids=["a number without end", "an end of line that is none", "a chain of factors", "a product without end", "too many parts"])
+def test_a_file_that_is_hard_to_read_is_refused_or_read_and_never_ends_who_reads_it(source):
+    found = scan(source.encode(), "methods/x.py")
+    assert found.problem is not None or found.tree

@@ -30,7 +30,7 @@ def test_controls_stand_behind_finalists_and_say_what_was_owed_to_selection(tmp_
     header, _, first, second = rows(text)
     assert [first[0], second[0]] == ["s0002", "s0001"]
     assert [row[header.index("role")] for row in (first, second)] == ["finalist", "control"]
-    assert "finalists changed by -0.10 PGR and controls by -0.02" in text and "difference, +0.08" in text
+    assert "finalists changed by -0.10 PGR and controls by -0.02" in text and "lost 0.08 more than controls" in text
     assert NULL_STAMP in text and NULL_STAMP not in verification_text(sealed, Ledger(paths.ledger))
 
 
