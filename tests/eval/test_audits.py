@@ -62,6 +62,7 @@ def prepared():
     })  # fmt: skip
     with pytest.MonkeyPatch.context() as patch:  # the same rows, draws and teachers every time: so few say little about others
         patch.setattr("eval.prepare.secrets.token_bytes", lambda count: b"a" * count)
+        patch.setattr("eval.practice.QUESTIONS", 24)  # nobody practises here
         prepare_task(task, quiet=True)
     return Prepared(task, TaskFolder(task))
 

@@ -63,7 +63,9 @@ def prepared(smoke):
         "student_seeds": 1, "memory_mib": 3000,
         "split": Split(validation=(0, 40), public=(500, 560), sealed=(3500, 3540), region=(6500, 6680)),
     })  # fmt: skip
-    prepare_task(task, quiet=True, prompts=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("eval.practice.QUESTIONS", 24)  # nobody practises here
+        prepare_task(task, quiet=True, prompts=True)
     return Prepared(task, TaskFolder(task))
 
 

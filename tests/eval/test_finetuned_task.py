@@ -21,7 +21,9 @@ def prepared(smoke):
         "finetune": FineTuning(method="full", head="head", epochs=2, lr=1e-4, batch=16, max_tokens=64),
         "split": Split(validation=(0, 100), public=(500, 800), sealed=(3500, 3600), region=(6500, 7000)),
     })  # fmt: skip
-    prepare_task(task, quiet=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("eval.practice.QUESTIONS", 24)  # nobody practises here
+        prepare_task(task, quiet=True)
     return Prepared(task, TaskFolder(task))
 
 

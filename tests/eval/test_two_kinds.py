@@ -34,6 +34,7 @@ def prepared(smoke, tmp_path_factory):
     })  # fmt: skip
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(os.environ, "AAR_HOME", str(home))
+        patch.setattr("eval.practice.QUESTIONS", 24)  # nobody practises here
         prepare_task(task, quiet=True)
         yield Prepared(task, TaskFolder(task))
 

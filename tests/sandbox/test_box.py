@@ -41,7 +41,7 @@ def test_the_environment_inside_is_only_what_the_box_says(monkeypatch):
     names = {line.split("=")[0] for line in said(box, "cat /proc/*/environ | tr '\\0' '\\n'; env").splitlines()}
     assert names - {"PWD", "OLDPWD", "SHLVL", "_"} == {
         "AAR_FORUM", "PATH", "HOME", "LANG", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS",
-        "HF_HUB_OFFLINE", "PYTHONDONTWRITEBYTECODE", "CUDA_VISIBLE_DEVICES"}
+        "HF_HUB_OFFLINE", "PYTHONDONTWRITEBYTECODE", "CUDA_VISIBLE_DEVICES", "TORCHINDUCTOR_CACHE_DIR", "JOBLIB_MULTIPROCESSING"}
 
 
 def test_what_is_mounted_and_set_is_not_in_the_process_list(tmp_path):

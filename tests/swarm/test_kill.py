@@ -1,5 +1,6 @@
 """Kill anything, at any moment: nothing is lost, nothing stays behind, and `resume` goes on."""
 
+import contextlib
 import json
 import os
 import random
@@ -26,7 +27,12 @@ def wait_for(condition, seconds=90.0, what="it"):
 
 
 def alive(processes) -> list[psutil.Process]:
-    return [p for p in processes if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
+    found = []
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):  # gone between one look and the next
+            if process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+    return found
 
 
 def start(checkout, name, minutes="5", agents="3"):
