@@ -14,7 +14,7 @@ VENV := .venv
 LOG := $(VENV)/install.log
 ARGS ?=
 BENCH ?= spine train features integrity
-WORKERS ?= 3
+WORKERS ?= 2
 
 # No key may be spent by a target: every variable that looks like one is taken out of the environment.
 KEYS := $(filter ANTHROPIC_% CLAUDE_% %_API_KEY %_AUTH_TOKEN %_ACCESS_TOKEN,$(.VARIABLES))
