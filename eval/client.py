@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from eval.library import FOLDER, library_files
+from eval.handed import FOLDER, library_files
 from eval.slots import Slots, check_torch, make_slots
 from state.errors import UserError
 from state.paths import RunPaths, aar_home, find_run

@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import eval.runner
-from eval.library import FOLDER, library_files
+from eval.handed import FOLDER, library_files
 from eval.models import model_mounts
 from eval.wire import Channel, WireError
 from sandbox.box import Box, Handle, Limits, Mount, start

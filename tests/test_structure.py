@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import tomli
 
-from eval.library import MODULES
+from eval.handed import MODULES
 
 ROOT = Path(__file__).parent.parent
 ROOMS = ("aar", "bench", "eval", "methods", "sandbox", "state", "stats", "swarm", "view")
