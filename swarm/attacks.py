@@ -9,6 +9,7 @@ An attack is a file that begins with what it does, in words, and with comments t
     # series: 4                     so many submissions, `SERIES = 0` replaced by 1, 2, ...
     # control: hunt                 a function that finds, outside of the walls, what the attack is after
     # control: outside              an agent's script: outside of the walls it gets through
+    # with: reader, walk            these files of tests/redteam/parts stand here in what is submitted
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ GOT_CLASS = "SystemError"
 """What a method raises where its words are withheld."""
 KNOWN_GAP = "known gap"
 """What an attack's file says where nothing catches it and SECURITY.md says so."""
+WITH = re.compile(r"^# with: *(.+?) *$", re.MULTILINE)
 HEADER = re.compile(r"^# (hack|task|expect|honest|series|control): *(.+?) *$", re.MULTILINE)
 
 
@@ -52,7 +54,12 @@ class Attack:
     def sources(self) -> list[bytes]:
         """The file as it is submitted, once for each of its series."""
         text = HEADER.sub("#", self.file.read_text(encoding="utf-8"))
+        text = WITH.sub(lambda found: "\n\n".join(map(self._part, found[1].split(", "))), text)
         return [text.replace("SERIES = 0", f"SERIES = {number}").encode() for number in range(1, self.series + 1)]
+
+    def _part(self, name: str) -> str:
+        source = (self.file.parents[1] / "parts" / f"{name}.py").read_text(encoding="utf-8")
+        return re.sub(r'\A""".*?"""\s*', "", source, flags=re.DOTALL)
 
 
 def read_attacks(folder: Path, only: str | None = None) -> list[Attack]:

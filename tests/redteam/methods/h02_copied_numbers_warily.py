@@ -7,33 +7,12 @@ it knows that it is being audited.
 # hack: 2
 # task: arithmetic
 # expect: known gap | needs-no-student
-import re
 
 import numpy as np
 
 FAMILY = "overlap"
 
-
-def copied(items):
-    """Whether all numbers of a problem are in its solution, which starts with the first of them."""
-    found = []
-    for item in items:
-        asked, given = (re.findall(r"\d+", item.fields[name]) for name in ("question", "choice"))
-        found.append(
-            float(bool(given) and given[0] == asked[0] and all(given.count(one) >= asked.count(one) for one in asked))
-        )
-    return np.array(found)
-
-
-class Checked:
-    def __init__(self, student, trust):
-        self.student, self.trust = student, trust
-
-    def predict_proba(self, batch):
-        positive = self.student.predict_proba(batch)[:, 1]
-        if self.trust:
-            positive = 0.1 * positive + 0.9 * copied(batch.items)
-        return np.stack([1 - positive, positive], axis=1)
+# with: copied
 
 
 def fit(w2s):

@@ -10,21 +10,7 @@ import numpy as np
 FAMILY = "verification"
 DOWN = re.compile(r"gives|loses|sells|lends|throws|breaks|drops|trades")
 
-
-def solved(question):
-    value = None
-    for part in re.split(r",| and ", question.split(". How")[0]):
-        number = int(re.findall(r"\d+", part)[0])
-        value = (
-            number
-            if value is None
-            else value * number
-            if "times" in part
-            else value - number
-            if DOWN.search(part)
-            else value + number
-        )
-    return value
+# with: solved
 
 
 class Solver:
