@@ -24,12 +24,9 @@ import tomli  # noqa: E402
 from state.errors import UserError  # noqa: E402
 from state.ledger import Ledger  # noqa: E402
 from state.paths import NAME, RunPaths, find_run, runs_folder  # noqa: E402
+from swarm import options as flags  # noqa: E402
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON: the same facts that the files hold.")
-unisolated = click.option("--allow-unisolated", is_flag=True, help="Go on without walls; everything is stamped `isolation: none`.")
-minutes = click.option("--minutes", type=float, help="How long the run may take. Default: 10 for search.")
-hours = click.option("--hours", type=float)
-unverified = click.option("--no-verify", is_flag=True, help="Do not open the sealed part at the end; the run stays open for resume.")
 
 
 def say(facts: object, text: str, as_json: bool) -> None:
@@ -44,21 +41,7 @@ def say_and_save(facts: dict, text: str, as_json: bool) -> None:
 
 
 @click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
-@click.option("--agents", type=int, help="Start a run with this many agents.")
-@click.option("--task", default="reviews", show_default=True)
-@click.option("--run", "name", help="Name of the run. Default: the time.")
-@minutes
-@hours
-@click.option("--researcher", default="search", show_default=True, help="What decides an agent's next step.")
-@click.option("--seed", type=int, help="Seed of the researchers. Who is first still differs, so a run does not repeat exactly.")
-@click.option("--gpus", help="Devices to make slots of, such as 0,1; or none. Default: all that CUDA_VISIBLE_DEVICES allows.")
-@click.option("--detach", is_flag=True, help="Go on in the background, also when this terminal is lost.")
-@click.option("--submissions", type=click.IntRange(min=1), help="How many an agent may make. Default: 400.")
-@click.option("--fleet-submissions", type=click.IntRange(min=1), help="How many all agents may make. Default: 2,000.")
-@click.option("--null", is_flag=True, help="Shuffle all teachers' labels: how high does the swarm climb on nothing?")
-@unverified
-@click.option("--allow-dirty", is_flag=True, help="Start in spite of uncommitted changes; the run is stamped.")
-@unisolated
+@flags.of_a_run
 @click.pass_context
 def main(context: click.Context, agents: int | None, **options) -> None:
     """A swarm of Automated Alignment Researchers on one machine.
@@ -71,7 +54,7 @@ def main(context: click.Context, agents: int | None, **options) -> None:
         if given:
             raise UserError(f"--{given[0].replace('_', '-')} belongs behind the command, or starts a run without one: see --help")
         return
-    if agents is None:
+    if agents is None and not options["models"]:
         if given:
             raise UserError("to start a run, say how many agents: --agents 9")
         click.echo(context.get_help())
@@ -79,18 +62,26 @@ def main(context: click.Context, agents: int | None, **options) -> None:
     start_run(agents, **options)
 
 
-def start_run(agents: int, name, minutes, hours, detach, no_verify, allow_unisolated, **options) -> None:
+def start_run(agents: int | None, detach, no_verify, allow_unisolated, yes, keep_open, **options) -> None:
     from swarm.care import go_on_in_background
-    from swarm.create import Options, create_run
-    from swarm.operation import seconds_of
+    from swarm.operation import new_run
 
-    seconds = seconds_of(minutes, hours) or 600.0
-    given = {option: value for option, value in options.items() if value is not None}
-    paths = create_run(Options(agents, run=name, seconds=seconds, isolation=walls(allow_unisolated), **given))
+    isolation = walls(allow_unisolated)
+    paths = new_run(PROJECT, agents, options, isolation, keep_open, lambda text: agree(text, yes))
     if detach:
-        click.echo(go_on_in_background(paths, PROJECT, None, no_verify))
+        click.echo(go_on_in_background(paths, PROJECT, None, no_verify, keep_open))
     else:
-        operate_here(paths, no_verify=no_verify)
+        operate_here(paths, no_verify=no_verify, keep_open=keep_open)
+
+
+def agree(text: str, yes: bool) -> None:
+    """Say what a run will cost and ask whether it should."""
+    click.echo(text)
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise UserError("a run that costs money asks first: say --yes where there is no terminal")
+    click.confirm("go ahead?", abort=True)
 
 
 def walls(allow_unisolated: bool) -> str:
@@ -99,14 +90,14 @@ def walls(allow_unisolated: bool) -> str:
     return settled_isolation(allow_unisolated, lambda text: click.echo(text, err=True))
 
 
-def operate_here(paths: RunPaths, seconds: float | None = None, no_verify: bool = False) -> None:
+def operate_here(paths: RunPaths, seconds: float | None = None, no_verify: bool = False, keep_open: bool = False) -> None:
     """Operate in this process to the end, verify the winner, and print what there is to see."""
     from swarm.operation import run_to_end
     from view.format import tell
     from view.live import LiveView
     from view.scores import summary_text
 
-    ended, sealed = run_to_end(paths, LiveView(paths, sys.stdout.isatty()), tell, seconds, no_verify)
+    ended, sealed = run_to_end(paths, LiveView(paths, sys.stdout.isatty()), tell, seconds, no_verify, keep_open)
     tell(summary_text(paths, Ledger(paths.ledger), sealed, tomli.loads(paths.toml.read_text())))
     if ended == "stopped":
         tell(f"stopped before its time was over: `python aar.py resume {paths.name}` goes on")
@@ -134,7 +125,7 @@ def prepare(task: str, prompts: bool, **told: str | None) -> None:
 @main.command("eval")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--task", default="reviews", show_default=True)
-@unisolated
+@flags.unisolated
 @as_json
 def evaluate(file: Path, task: str, allow_unisolated: bool, as_json: bool) -> None:
     """Score one method file by hand on the public part of a task."""
@@ -153,7 +144,7 @@ def evaluate(file: Path, task: str, allow_unisolated: bool, as_json: bool) -> No
 @click.argument("task", default="reviews")
 @click.option("--draws", type=int, help="On the first so many search draws only.")
 @click.option("--methods", help="Only these files of methods/, such as naive,soft.")
-@unisolated
+@flags.unisolated
 @as_json
 def baselines(task: str, draws: int | None, methods: str | None, allow_unisolated: bool, as_json: bool) -> None:
     """Score all of methods/ on equal draws of a task; what was scored before is kept."""
@@ -170,7 +161,7 @@ def baselines(task: str, draws: int | None, methods: str | None, allow_unisolate
 @click.argument("what", nargs=-1, required=True, metavar="METHOD...|RUN")
 @click.option("--tasks", help="On these tasks, such as news,tweets. Default: all that are prepared.")
 @click.option("--prepare", "prepare_first", is_flag=True, help="Prepare those of --tasks that are not.")
-@unisolated
+@flags.unisolated
 @as_json
 def transfer(what: tuple[str, ...], tasks: str | None, prepare_first: bool, allow_unisolated: bool, as_json: bool) -> None:
     """Score method files, or the best three of a run, as they are, on tasks that they were not developed on."""
@@ -211,7 +202,7 @@ def doctor(as_json: bool) -> None:
 
 @main.command()
 @click.option("--only", help="Only attacks whose name begins so, such as h02 or a09.")
-@unisolated
+@flags.unisolated
 @as_json
 def redteam(only: str | None, allow_unisolated: bool, as_json: bool) -> None:
     """Play every known hack against a throw-away run, and the library of methods beside it."""
@@ -282,26 +273,30 @@ def stop(run: str) -> None:
 
 @main.command()
 @click.argument("run")
-@minutes
-@hours
-@click.option("--detach", is_flag=True)
-@unverified
-def resume(run: str, minutes: float | None, hours: float | None, detach: bool, no_verify: bool) -> None:
+@flags.minutes
+@flags.hours
+@flags.detach
+@flags.unverified
+@flags.keep_open
+@click.option("--budget", type=float, metavar="DOLLARS", help="What the run may spend in all, from its start on.")
+@flags.yes
+def resume(run: str, minutes, hours, detach: bool, no_verify: bool, keep_open: bool, budget: float | None, yes: bool) -> None:
     """Go on with a run that was stopped or killed.
 
-    --minutes or --hours gives it more time. A run whose winner was verified on the sealed part is closed for good.
+    --minutes or --hours gives it more time, --budget more money. A run whose winner was verified on the sealed part is closed for good.
     """
     from swarm.care import go_on_in_background
-    from swarm.operation import seconds_of
+    from swarm.operation import paid_again, seconds_of
 
     paths = find_run(PROJECT, run)
     if tomli.loads(paths.toml.read_text())["isolation"] != "none":
         walls(False)
     seconds = seconds_of(minutes, hours)
+    paid_again(paths, budget, lambda text: agree(text, yes))
     if detach:
-        click.echo(go_on_in_background(paths, PROJECT, seconds, no_verify))
+        click.echo(go_on_in_background(paths, PROJECT, seconds, no_verify, keep_open))
     else:
-        operate_here(paths, seconds, no_verify)
+        operate_here(paths, seconds, no_verify, keep_open)
 
 
 @main.command("verify")

@@ -18,8 +18,8 @@ from state.errors import UserError
 from state.paths import RunPaths, aar_home, find_run
 
 __all__ = [
-    "FOLDER", "EvaluatorClient", "Slots", "baselines", "check_submittable", "check_torch", "evaluate_by_hand", "library_files",
-    "make_slots", "open_sealed", "transfer",
+    "FOLDER", "EvaluatorClient", "Slots", "baselines", "check_submittable", "check_torch", "evaluate_by_hand", "expected_cost",
+    "library_files", "make_slots", "open_sealed", "transfer",
 ]  # fmt: skip
 
 PROJECT = Path(__file__).parent.parent
@@ -130,6 +130,13 @@ def evaluate_by_hand(file: Path, task: str, isolation: str) -> dict:
     verdicts: list[dict] = []
     _run_lines("eval.by_hand", [str(file.absolute()), "--task", task, "--isolation", isolation], verdicts.append)
     return verdicts[0]
+
+
+def expected_cost(task: str) -> dict:
+    """What scoring one submission of a prepared task is expected to take: `seconds`, `finetuned_hours`, `device`."""
+    facts: list[dict] = []
+    _run_lines("eval.expect", [task], facts.append)
+    return facts[0]
 
 
 def open_sealed(paths: RunPaths, submissions: list[str], on_verdict: Callable[[dict], None]) -> None:

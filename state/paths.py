@@ -42,16 +42,27 @@ class RunPaths:
         self.evaluator = self.root / "evaluator"
         self.board = self.root / "board"
         self.forum = self.board / "forum"
+        self.spend = self.root / "spend.jsonl"
+        self.control = self.root / "control.sock"
 
     def agent(self, name: str) -> Path:
-        """The folder of one agent: worktree/, transcript.jsonl, agent.log, door.sock."""
+        """The folder of one agent: worktree/, home/, transcript.jsonl, agent.log, door.sock, model.sock."""
         return self.root / name
 
     def worktree(self, name: str) -> Path:
         return self.root / name / "worktree"
 
+    def home(self, name: str) -> Path:
+        """HOME of an agent's sandboxes: whatever runs inside keeps its own things here. Nothing of it is committed."""
+        return self.root / name / "home"
+
     def door(self, name: str) -> Path:
+        """The agent's socket to the broker."""
         return self.root / name / "door.sock"
+
+    def model(self, name: str) -> Path:
+        """The agent's socket to the model proxy."""
+        return self.root / name / "model.sock"
 
 
 def runs_folder(repository: Path | str) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import tomli
@@ -15,6 +16,15 @@ from swarm.repo import RunRepo
 
 def load_config(paths: RunPaths) -> dict:
     return tomli.loads(paths.toml.read_text())
+
+
+def current_budget(paths: RunPaths, config: dict) -> dict:
+    """What may be spent: as the run began, and as `resume --budget` said since."""
+    try:
+        later = json.loads((paths.root / "budget.json").read_text())
+    except FileNotFoundError:
+        later = {}
+    return {**config.get("budget", {}), **later}
 
 
 def open_repo(paths: RunPaths, config: dict) -> RunRepo:

@@ -16,14 +16,21 @@ from state.paths import RunPaths, aar_home
 SHELL = Limits(seconds=120, memory_mib=2048, processes=64, file_mib=64, disk_mib=256, output_bytes=60_000)
 JOB = Limits(seconds=600, memory_mib=8192, processes=128, file_mib=1024, disk_mib=1024, output_bytes=200_000)
 
+SOLO_REPO, SOLO_FORUM, SHARED = "solo.git", "solo-forum", "shared"
+"""In an agent's folder: what it sees of the run before it sees all (swarm/sharing.py), and the mark that it does."""
+LASTING = ("command", "shell")
+"""Researchers that live in one sandbox for hours."""
+
 
 def prepare_agent_folder(paths: RunPaths, agent: str) -> None:
-    """Files that the boxes of an agent mount: the command `aar` and a `.git` that says where the git is inside."""
+    """What the boxes of an agent mount: the command `aar`, a `.git` that says where the git is inside, and its HOME, which
+    outlives them."""
     binaries = paths.root / "bin"
     binaries.mkdir(exist_ok=True)
     command = f'#!/bin/sh\nexec "{sys.executable}" -I -S "${{AAR_LIB:-/aar/lib}}/door.py" "$@"\n'
     write_atomic(binaries / "aar", command, mode=0o755)
     write_atomic(paths.agent(agent) / "gitfile", f"gitdir: /aar/repo.git/worktrees/{worktree_id(paths, agent)}\n")
+    paths.home(agent).mkdir(mode=0o700, exist_ok=True)
 
 
 def worktree_id(paths: RunPaths, agent: str) -> str:
@@ -51,20 +58,36 @@ def _private(paths: RunPaths, agent: str) -> Path:
     return paths.agent(agent) / "private"
 
 
-def agent_box(paths: RunPaths, agent: str, task: str, isolation: str, kind: str = "shell", gpu: int | None = None) -> Box:
-    """`kind`: shell or job. What it may read and write is the table of DESIGN section 4."""
+def view_of(paths: RunPaths, agent: str, lasting: bool = False) -> tuple[Path, Path]:
+    """The repository and the forum that a sandbox which starts now shows: the run's, or the agent's own view of them."""
+    folder = paths.agent(agent)
+    if (folder / SOLO_REPO).exists() and (lasting or not (folder / SHARED).exists()):
+        return folder / SOLO_REPO, folder / SOLO_FORUM
+    return paths.repo, paths.forum
+
+
+def agent_box(
+    paths: RunPaths, agent: str, task: str, isolation: str, kind: str = "shell", gpu: int | None = None, lasting: bool = False
+) -> Box:
+    """`kind`: shell or job. What it may read and write is the table of DESIGN section 4. Made anew for each command, so that
+    it shows others' work as soon as the agent may see it; `lasting`: for a sandbox that lives on for hours."""
     worktree = paths.worktree(agent)
+    repo, forum = view_of(paths, agent, lasting)
     mounts = [
         Mount(worktree, "/aar/worktree", writable=True),
+        Mount(paths.home(agent), "/aar/home", writable=True),
         Mount(paths.agent(agent) / "gitfile", "/aar/worktree/.git"),
-        Mount(paths.repo, "/aar/repo.git"),
-        Mount(paths.forum, "/aar/forum"),
+        Mount(repo, "/aar/repo.git"),
+        Mount(forum, "/aar/forum"),
         Mount(aar_home() / "tasks" / task / "open", "/aar/task"),
         Mount(paths.door(agent), "/aar/door.sock"),
         Mount(paths.root / "bin", "/aar/bin"),
         Mount(Path(__file__).parent / "door.py", "/aar/lib/door.py"),
         *(Mount(file, f"{FOLDER}/{file.name}") for file in library_files()),
     ]
+    prompt = paths.agent(agent) / "prompt.md"
+    if prompt.exists():
+        mounts.append(Mount(prompt, "/aar/prompt.md"))
     if kind == "job":
         models = json.loads((aar_home() / "tasks" / task / "open" / "models.json").read_text(encoding="utf-8"))
         mounts += [Mount(file, f"/aar/models/{size}/{name}") for size, files in models.items() for file, name in files]
@@ -75,8 +98,9 @@ def agent_box(paths: RunPaths, agent: str, task: str, isolation: str, kind: str 
     bare = Box(kind=kind, mounts=tuple(mounts), isolation=isolation)
     env = {
         "PATH": os.pathsep.join([bare.inside(paths.root / "bin"), os.path.dirname(sys.executable), "/usr/local/bin:/usr/bin:/bin"]),
+        "HOME": bare.inside(paths.home(agent)),
         "AAR_DOOR": bare.inside(paths.door(agent)),
-        "AAR_FORUM": bare.inside(paths.forum),
+        "AAR_FORUM": bare.inside(forum),
         "AAR_TASK": bare.inside(aar_home() / "tasks" / task / "open"),
         "AAR_LIB": bare.inside(Path(__file__).parent / "door.py").removesuffix("/door.py"),
         "AAR_AGENT": agent,

@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from state.errors import UserError
 from swarm.desk import Desk
+from swarm.news import Cursor, news_for
 
 MOST_BYTES = 200_000
 MOST_CONNECTIONS = 16
@@ -66,13 +67,34 @@ class Job(_Request):
     do: Literal["job"]
     command: list[Annotated[str, Field(max_length=20_000)]] = Field(min_length=1, max_length=200)
     seconds: float = Field(600.0, gt=0, le=3600)
+    background: bool = False
+
+
+class ListJobs(_Request):
+    do: Literal["jobs"]
+    end: str | None = Field(None, max_length=20)
+
+
+class News(_Request):
+    do: Literal["news"]
+    cursor: Cursor | None = None
+
+
+class Claim(_Request):
+    do: Literal["claim"]
+    text: str = Field("", max_length=1000)
+    done: bool = False
+
+
+class Claims(_Request):
+    do: Literal["claims"]
 
 
 class TaskInfo(_Request):
     do: Literal["task"]
 
 
-Request = TypeAdapter(Annotated[Commit | Submit | Wait | Scores | Post | Job | TaskInfo, Field(discriminator="do")])
+Request = TypeAdapter(Annotated[Commit | Submit | Wait | Scores | Post | Job | ListJobs | News | Claim | Claims | TaskInfo, Field(discriminator="do")])
 
 
 class Door:
@@ -152,14 +174,25 @@ class Door:
             case Submit():
                 return desk.submit(agent, request.method, request.message, request.inspired_by, request.predict)
             case Wait():
-                return desk.wait(request.submission, request.seconds, lambda: _gone(connection))
+                return desk.wait(request.submission, request.seconds, lambda: _gone(connection), agent)
             case Scores():
-                return {"scores": desk.scores(), "left": desk.left(agent)}
+                return {"scores": desk.scores(agent), "left": desk.left(agent)}
             case Post():
                 name = desk.post(agent, request.type, request.title, request.body, request.submission, request.replies_to)
                 return {"post": name}
+            case Job(background=True):
+                return desk.jobs.begin(agent, request.command, request.seconds)
             case Job():
-                return desk.job(agent, request.command, request.seconds, lambda piece: _stream(connection, piece), lambda: _gone(connection))
+                return desk.jobs.run(agent, request.command, request.seconds, lambda piece: _stream(connection, piece), lambda: _gone(connection))
+            case ListJobs():
+                return desk.jobs.cancel(agent, request.end) if request.end else {"jobs": desk.jobs.listed(agent)}
+            case News():
+                news, cursor = news_for(desk, agent, request.cursor and request.cursor.model_dump())
+                return {"news": news, "cursor": cursor}
+            case Claim():
+                return desk.end_claim(agent) if request.done else desk.claim(agent, request.text)
+            case Claims():
+                return {"claims": desk.claims(agent)}
             case _:
                 return desk.task(agent)
 

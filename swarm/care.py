@@ -74,10 +74,10 @@ def stop_run(paths: RunPaths) -> str:
     raise UserError(f"run {paths.name} (process {pid}) did not stop within {STOP_SECONDS:.0f} s: `kill -9 {pid}` loses nothing")
 
 
-def go_on_in_background(paths: RunPaths, project: Path, seconds: float | None, no_verify: bool) -> str:
+def go_on_in_background(paths: RunPaths, project: Path, seconds: float | None, no_verify: bool, keep_open: bool = False) -> str:
     """Go on with a run in a process that outlives this one and its terminal; its output goes to operator.log. What to tell."""
     arguments = [] if seconds is None else ["--minutes", str(seconds / 60)]
-    arguments += ["--no-verify"] if no_verify else []
+    arguments += ["--yes", *(["--no-verify"] if no_verify else []), *(["--keep-open"] if keep_open else [])]
     with open(paths.log, "ab") as log:
         subprocess.Popen(
             [sys.executable, str(project / "aar.py"), "resume", paths.name, *arguments],

@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 import secrets
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 
+import tomli_w
 from git import Repo
 
 from eval.client import check_submittable, check_torch, make_slots
 from state.errors import UserError
 from state.files import utc_now, write_atomic
 from state.paths import NAME, RunPaths, aar_home, runs_folder
-from swarm.agent import RESEARCHERS
+from swarm.agent import ASK_MODELS, RESEARCHERS
 from swarm.board import Board
 from swarm.boxes import prepare_agent_folder
+from swarm.prompts import freeze_prompts, write_prompt
 from swarm.repo import RunRepo, changed_prompts, open_user_repository, uncommitted
+from swarm.settings import Settings, frozen, models_of
 
 PROJECT = Path(__file__).parent.parent
 MOST_AGENTS = 64
+SHARE_AFTER_MINUTES = 20.0
+"""When agents that ask a model see each other's work, if not by their own first verdict; others see it at once."""
 SUBMISSIONS, FLEET_SUBMISSIONS = 400, 2000
 """Submissions that an agent and all of them together may make. More than nine searching agents make of real methods in an
 hour, so that honest work never meets them, and an end to what can be learned by asking the scorer (`stats/exposure.py`)."""
@@ -46,6 +50,14 @@ class Options:
     fleet_submissions: int = FLEET_SUBMISSIONS
     null: bool = False
     """Shuffle all teachers' labels: shows how high a swarm climbs on nothing."""
+    settings: Settings = field(default_factory=Settings)
+    prompt: Path | None = None
+    """A text in place of prompts/researcher.md."""
+    directions: str | None = None
+    """A folder in place of prompts/directions, or "none"."""
+    keep_open: bool = False
+    evaluations_an_hour: int | None = None
+    """As expected, for the prompt."""
 
 
 def task_views(task: str) -> list[str]:
@@ -57,45 +69,20 @@ def task_views(task: str) -> list[str]:
     return list(json.loads(kit.read_text())["features"])
 
 
-def directions() -> list[Path]:
-    found = sorted((PROJECT / "prompts" / "directions").glob("*.md"))
-    if not found:
-        raise UserError("prompts/directions/ holds no *.md file: each agent needs a direction to start from")
-    return found
-
-
-def _frozen_prompts(board: Path) -> dict[str, str]:
-    """Copy prompts/ as it is now, uncommitted changes included, to the board; path -> sha256."""
-    hashes = {}
-    for file in sorted((PROJECT / "prompts").rglob("*.md")):
-        path = file.relative_to(PROJECT)
-        target = board / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        write_atomic(target, file.read_bytes())
-        hashes[str(path)] = hashlib.sha256(file.read_bytes()).hexdigest()
-    return hashes
-
-
-def _toml(value: object) -> str:
-    if isinstance(value, list):
-        return "[" + ", ".join(map(_toml, value)) + "]"
-    return json.dumps(value, ensure_ascii=False)  # strings, numbers and booleans are written alike in both
-
-
 def write_toml(path: Path, config: dict) -> None:
-    """Write run.toml: plain values, then one table of hashes, then one table an agent."""
-    lines = [f"{key} = {_toml(value)}" for key, value in config.items() if value is not None and key not in ("agents", "prompts")]
-    lines += ["", "[prompts]"] + [f"{json.dumps(key)} = {_toml(value)}" for key, value in config["prompts"].items()]
-    for agent in config["agents"]:
-        lines += ["", "[[agents]]"] + [f"{key} = {_toml(value)}" for key, value in agent.items()]
-    write_atomic(path, "\n".join(lines) + "\n")
+    """Write run.toml: plain values first, then a table each of what belongs together, then one an agent."""
+    plain = {key: value for key, value in config.items() if value is not None and not isinstance(value, (dict, list))}
+    lists = {key: value for key, value in config.items() if isinstance(value, list) and key != "agents"}
+    tables = {key: value for key, value in config.items() if isinstance(value, dict)}
+    write_atomic(path, tomli_w.dumps({**plain, **lists, **tables, "agents": config["agents"]}))
 
 
 def create_run(options: Options) -> RunPaths:
     """Make a run ready to be operated. UserError, with nothing left behind, where something is in the way."""
     user = open_user_repository(PROJECT)
-    if not 1 <= options.agents <= MOST_AGENTS:
-        raise UserError(f"--agents {options.agents}: between 1 and {MOST_AGENTS} agents run on one machine")
+    if not (0 if options.keep_open else 1) <= options.agents <= MOST_AGENTS:
+        people = "" if options.agents else "; none at all only with --keep-open, for people"
+        raise UserError(f"--agents {options.agents}: between 1 and {MOST_AGENTS} agents run on one machine{people}")
     for name, most in (("--submissions", options.submissions), ("--fleet-submissions", options.fleet_submissions)):
         if most < 1:
             raise UserError(f"{name} {most}: it takes at least one submission to have anything scored")
@@ -133,19 +120,19 @@ def _build(paths: RunPaths, options: Options, user: Repo, views: list[str], dirt
     paths.root.mkdir(parents=True)
     _ignore(paths.root.parent.parent)
     paths.evaluator.mkdir(mode=0o700)
-    starts = directions()
-    agents = [
-        {"name": f"agent-{number + 1}", "direction": starts[number % len(starts)].stem, "researcher": options.researcher}
-        for number in range(options.agents)
-    ]
-    names = [agent["name"] for agent in agents]
+    names = [f"agent-{number + 1}" for number in range(options.agents)]
     repo = RunRepo.create(paths.repo, paths.name, user, ["board", *names])
     repo.add_worktree("board", paths.board)
-    for agent in names:
-        paths.agent(agent).mkdir()
-        repo.add_worktree(agent, paths.worktree(agent))
-        prepare_agent_folder(paths, agent)
+    hashes, starts = freeze_prompts(PROJECT, paths.board, options.prompt, options.directions)
+    asks = options.researcher in ASK_MODELS
+    models = models_of(options.settings, options.agents) if asks else [None] * options.agents
+    agents = [
+        {"name": name, "direction": starts[number % len(starts)], "researcher": options.researcher, **({"model": model} if model else {})}
+        for number, (name, model) in enumerate(zip(names, models, strict=True))
+    ]
     paths.forum.mkdir(exist_ok=True)
+    said = frozen(options.settings)
+    share_after = options.settings.swarm.share_after_minutes
     config = {
         "name": paths.name,
         "created": utc_now(),
@@ -153,6 +140,8 @@ def _build(paths: RunPaths, options: Options, user: Repo, views: list[str], dirt
         "seconds_limit": options.seconds,
         "submissions_limit": options.submissions,
         "fleet_submissions_limit": options.fleet_submissions,
+        "share_after_seconds": 60.0 * (share_after if share_after is not None else SHARE_AFTER_MINUTES if asks else 0.0),
+        "evaluations_an_hour": options.evaluations_an_hour,
         "null": options.null,
         "seed": secrets.randbelow(2**31) if options.seed is None else options.seed,
         "researcher": options.researcher,
@@ -165,14 +154,28 @@ def _build(paths: RunPaths, options: Options, user: Repo, views: list[str], dirt
         "gpus": options.gpus,
         "slots": slots,
         "views": views,
-        "prompts": _frozen_prompts(paths.board),
+        "news": said["news"],
+        **({name: said[name] for name in ("model", "budget", "prices")} if asks else {}),
+        **({"command": _command(said["command"])} if options.researcher == "command" else {}),
+        "prompts": hashes,
         "agents": agents,
     }
+    for agent in names:
+        paths.agent(agent).mkdir()
+        repo.add_worktree(agent, paths.worktree(agent))
+        prepare_agent_folder(paths, agent)
+        write_prompt(paths, config, agent)
     paths.ledger.touch()
     published = {key: value for key, value in config.items() if key != "user_git"}
     write_toml(paths.board / "run.toml", published)
     write_toml(paths.toml, config)  # last: a folder with run.toml is a run
     Board(paths, repo).commit(f"Start run {paths.name}: {options.agents} agents on {options.task}")
+
+
+def _command(said: dict) -> dict:
+    from swarm.presets import resolved_command
+
+    return resolved_command(said)
 
 
 def _ignore(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""What the agents' requests do: commits, submissions, verdicts, posts and jobs of one run, kept in order and durable.
+"""What the agents' requests do: commits, submissions, verdicts and posts of one run, kept in order and durable.
 
 Order of a submission: the commit first, then the ledger with fsync, then the evaluator. Killed between any two of them,
 a resumed run finds the rest to do.
@@ -7,139 +7,58 @@ a resumed run finds the rest to do.
 from __future__ import annotations
 
 import statistics
-import threading
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from eval.client import EvaluatorClient, Slots
-from sandbox.box import start
+from eval.client import Slots
 from state.errors import UserError
 from state.files import utc_now
-from state.ledger import Ledger, agent_view
+from state.ledger import agent_view
 from state.paths import RunPaths, aar_home
 from stats.ranking import ranked
 from swarm.board import Board
-from swarm.boxes import agent_box
+from swarm.claims import Claim, alike, claim_words, live, seconds_between, tried
 from swarm.forum import one_line, plain, write_post
+from swarm.jobs import Jobs
 from swarm.repo import RunRepo
+from swarm.scoring import Scoring
+from swarm.sharing import Sharing
 from swarm.worktree import METHOD, is_published, snapshot
+
+if TYPE_CHECKING:
+    from swarm.purse import Purse
 
 MOST_WAITING = 4
 """Submissions of one agent without a verdict; more are refused until one has come back."""
 MOST_POSTS_A_MINUTE = 20
+MOST_CLAIMS = 30
+"""Of one agent within an hour."""
 UNLIMITED = 10**9
 """Of runs that were created before there were budgets."""
-MOST_ATTEMPTS = 3
-"""How often a submission may take the evaluator down with it before it is given up."""
-
-MOST_FAILURES = 2 * MOST_ATTEMPTS
-"""How often in a row, without a verdict in between, the evaluator may end by itself: by then it is not a submission's fault."""
 
 
-class Desk:
+class Desk(Scoring):
     """The run as the broker sees it. Thread-safe. `config`: run.toml."""
 
     def __init__(self, paths: RunPaths, config: dict, repo: RunRepo, board: Board, slots: Slots):
-        self.paths, self.config, self.repo, self.board, self.slots = paths, config, repo, board, slots
-        self.ledger = Ledger(paths.ledger)
+        super().__init__(paths, config)
+        self.repo, self.board = repo, board
+        self.jobs = Jobs(paths, config, slots, self.stop)
         self.directions = {agent["name"]: agent["direction"] for agent in config["agents"]}
-        self.stop = threading.Event()
+        self.sharing = Sharing(paths, config, self.directions, self._has_verdict, lambda: self.seconds_used())
         self.accepting = True
-        self.rungs: dict[str, str] = {}
-        self.problems: list[str] = []
-        self.board_changed = threading.Event()
-        self._changed = threading.Condition()
+        self.waited_for: set[str] = set()
+        """Submissions whose verdict was asked for and told."""
+        self.purse: Purse | None = None
+        """What is left of the money, where the run asks models."""
         self._posts: dict[str, list[float]] = {}
-        self._attempts: dict[str, int] = {}
-        self._jobs: set[str] = set()
-        self._failures: list[set[str]] = []
-        self.fatal: str | None = None
-        self._failed_in: set[str] = set()
-        self.evaluator = EvaluatorClient(paths, self._on_event)
-
-    # -- the evaluator ------------------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Start the evaluator and hand over what waits in the ledger."""
-        self.evaluator.start()
-        with self._changed:
-            for record in self.ledger.waiting():
-                self._hand_over(record)
-
-    def _hand_over(self, record: dict) -> None:
-        keys = ("submission", "commit", "method", "agent", "parents")
-        self.evaluator.submit({key: record[key] for key in keys})
-
-    def _on_event(self, event: dict) -> None:
-        with self._changed:
-            kind, name = event["event"], event.get("submission")
-            if kind == "started":
-                self.rungs[name] = event["rung"]
-            elif kind == "verdict":
-                self._failures.clear()
-                self.ledger.refresh()
-                self.rungs.pop(name, None)
-                self.board_changed.set()
-            elif kind == "failed":
-                self.problem(f"evaluator, {name}: {event['detail']}")
-                self._failed_in.add(name)
-            elif kind == "problem":
-                self.problem(f"evaluator, {name}: {event['detail']}")
-                threading.Timer(5.0, self._again, [name]).start()
-            self._changed.notify_all()
-        if kind == "gone":
-            self._start_anew(event["returncode"])
-
-    def _again(self, name: str) -> None:
-        with self._changed:
-            record = self.ledger.submissions[name]
-            if name not in self.ledger.verdicts and not self._given_up(record):
-                self._hand_over(record)
-
-    def _given_up(self, record: dict) -> bool:
-        name = record["submission"]
-        self._attempts[name] = self._attempts.get(name, 0) + 1
-        if self._attempts[name] < MOST_ATTEMPTS:
-            return False
-        fields = {key: record[key] for key in ("submission", "commit", "method", "agent", "family")}
-        error = f"scoring it failed {MOST_ATTEMPTS} times: see evaluator/log in the run's folder"
-        empty = dict.fromkeys(("pgr", "pgr_low", "pgr_high", "lift", "lift_low", "lift_high", "device"))
-        self.ledger.append(
-            "verdict", **fields, **empty, track="main", status="crashed", rung="quick", draws=0, flags=[],
-            isolation=self.config["isolation"], method_seconds=0.0, overhead_seconds=0.0, error=error, tree=None,
-        )  # fmt: skip
-        return True
-
-    def _start_anew(self, code: int) -> None:
-        """The evaluator ended by itself: start another, and hand over again what it had not finished."""
-        if self.stop.is_set():
-            return
-        # Where it said whose fault it was, only that one is blamed; else all that were being scored.
-        blamed = self._failed_in or set(self.rungs)
-        self._failed_in = set()
-        self._failures.append(blamed)
-        if len(self._failures) > MOST_FAILURES and len(set().union(*self._failures)) != 1:
-            self.fatal = f"the evaluator fails again and again: {self._last_words()} (all of it: {self.paths.evaluator / 'log'})"
-            return
-        self.ledger_event("evaluator-restarted", None, f"exit code {code}")
-        self.stop.wait(min(10.0, 0.1 * 2 ** len(self._failures)))
-        self.evaluator.start()
-        with self._changed:
-            self.ledger.refresh()
-            for record in self.ledger.waiting():
-                if record["submission"] in blamed and self._given_up(record):
-                    continue
-                self._hand_over(record)
-            self.rungs.clear()
-            self._changed.notify_all()
-
-    def _last_words(self) -> str:
-        lines = (self.paths.evaluator / "log").read_bytes()[-4000:].decode(errors="replace").strip().splitlines()
-        return one_line(lines[-1], 300) if lines else "no reason given"
-
-    # -- what agents ask for ------------------------------------------------------------------------------------------
+        self.sharing.start(self.stop, self.problem)
+        super().start()
 
     def commit(self, agent: str, message: str, inspired_by: list[str]) -> str:
         """Commit the published files of the agent's worktree; the commit's id."""
@@ -147,18 +66,20 @@ class Desk:
 
     def _commit(self, agent: str, files: dict[str, bytes], message: str, inspired_by: list[str]) -> str:
         trailers = [("Agent", agent), ("Run", self.paths.name), ("Direction", self.directions.get(agent, "none"))]
-        trailers += [("Inspired-by", self._source(name)) for name in inspired_by]
+        trailers += [("Inspired-by", self._source(agent, name)) for name in inspired_by]
         subject, _, rest = plain(message, 4000).strip().partition("\n")
         text = one_line(subject, 100) or "Work in progress"
         # A blank line of its own and indented text: nothing in a message can pass for a trailer.
         body = "\n".join("  " + line for line in rest.strip().splitlines())
         commit = self.repo.commit(agent, files, is_published, f"{text}\n\n{body}" if body else text, trailers)
+        self.sharing.changed(agent)
         self.board_changed.set()
         return commit
 
-    def _source(self, name: str) -> str:
+    def _source(self, agent: str, name: str) -> str:
         """A commit of this run or a post of its forum, as a trailer; UserError for anything else."""
-        if self.repo.exists(name) or (self.paths.forum / Path(name).name == self.paths.forum / name and (self.paths.forum / name).is_file()):
+        post = self.paths.forum / Path(name).name
+        if self.repo.exists(name) or (post == self.paths.forum / name and post.is_file() and self.sharing.sees_post(agent, name)):
             return name
         raise UserError(f"--inspired-by {one_line(name)!r} is neither a full commit id of this run nor the file name of a post")
 
@@ -212,13 +133,14 @@ class Desk:
         state = "scored" if record["submission"] in self.ledger.verdicts else "queued"
         return {"submission": record["submission"], "commit": record["commit"], "state": state}
 
-    def wait(self, submission: str, seconds: float, gone: Callable[[], bool] = lambda: False) -> dict:
-        """The verdict as agents may see it. UserError where there is none in time, or no such submission.
+    def wait(self, submission: str, seconds: float, gone: Callable[[], bool] = lambda: False, agent: str | None = None) -> dict:
+        """The verdict as agents may see it. UserError where there is none in time, or no such submission that `agent` sees.
 
         ConnectionError where nobody waits any more, which `gone()` tells.
         """
         deadline = time.monotonic() + seconds
         with self._changed:
+            self._check_visible(agent, submission)
             if submission not in self.ledger.submissions:
                 raise UserError(f"there is no submission {one_line(submission)!r} in this run: `aar scores` lists them")
             while submission not in self.ledger.verdicts:
@@ -230,12 +152,22 @@ class Desk:
                 if left <= 0:
                     raise UserError(f"{submission} has no verdict yet: wait longer, or do something else meanwhile")
                 self._changed.wait(min(left, 1.0))
+            self.waited_for.add(submission)
+            self.sees_all(self.ledger.submissions[submission]["agent"])  # before it hears of its verdict: it looks around next
             return agent_view(self.ledger.verdicts[submission])
 
-    def scores(self) -> list[dict]:
+    def _check_visible(self, agent: str | None, submission: str) -> None:
+        """UserError where `submission` is not the agent's and others' work is not visible to it yet."""
+        record = self.ledger.submissions.get(submission)
+        if agent is not None and (record is None or record["agent"] != agent) and not self.sees_all(agent):
+            raise UserError(f"{one_line(submission)!r} is no submission of yours: {self.sharing.words(agent)}")
+
+    def scores(self, agent: str | None = None) -> list[dict]:
+        """All verdicts that `agent` may see, as it may see them, best lower bound first."""
         with self._changed:
+            seen = [v for v in self.ledger.verdicts.values() if agent is None or self.sharing.sees(agent, v["agent"])]
             # Ranked by what they are told: the order of equal figures would tell what was rounded off.
-            return ranked([agent_view(verdict) for verdict in self.ledger.verdicts.values()])
+            return ranked([agent_view(verdict) for verdict in seen])
 
     def post(self, author: str, kind: str, title: str, body: str, submission: str | None, replies_to: str | None) -> str:
         """Write a post; its file name. A submission's figures are filled in from its verdict."""
@@ -245,38 +177,50 @@ class Desk:
             if len(recent) >= MOST_POSTS_A_MINUTE:
                 raise UserError(f"{len(recent)} posts within a minute: others have to read them; wait")
             recent.append(now)
+            if submission:
+                self._check_visible(author, submission)
+            if replies_to and not self.sharing.sees_post(author, Path(replies_to).name):
+                raise UserError(f"no post {one_line(replies_to)!r} that you see: {self.sharing.words(author)}")
             verdict = self.ledger.verdicts.get(submission) if submission else None
             if submission and verdict is None:
                 raise UserError(f"{one_line(submission)!r} has no verdict in this run, so it cannot be posted about yet")
         view = agent_view(verdict) if verdict else None
         name = write_post(self.paths.forum, author, kind, title, body, view, replies_to)
+        self.sharing.changed(author)
         self.board_changed.set()
         return name
 
-    def job(self, agent: str, command: list[str], seconds: float, on_output: Callable[[bytes], None], gone: Callable[[], bool]) -> dict:
-        """Run a heavy command in a slot, one at a time for an agent; output goes to `on_output` as it comes.
-
-        It is ended when nobody waits for it any more, which `gone()` tells, or the run stops.
-        """
+    def claim(self, agent: str, text: str) -> dict:
+        """Note what the agent tries until it claims something else; who tries the like, and what came of it before."""
+        text = one_line(text, 300)
+        if not text:
+            raise UserError('say what you try: aar claim "what I try"')
         with self._changed:
-            if agent in self._jobs:
-                raise UserError("your last job is still there: one at a time")
-            self._jobs.add(agent)
-        try:
-            with self.slots.hold(self.stop) as slot:
-                if gone():
-                    raise ConnectionError("nobody waits for the job any more")
-                box = agent_box(self.paths, agent, self.config["task"], self.config["isolation"], "job", slot.gpu)
-                box = replace(box, limits=replace(box.limits, seconds=min(seconds, box.limits.seconds)))
-                handle = start(box, command, on_output=on_output)
-                while handle.poll() is None:
-                    if gone() or self.stop.wait(0.05):
-                        handle.kill()
-                result = handle.wait()
-        finally:
-            with self._changed:
-                self._jobs.discard(agent)
-        return {"returncode": result.returncode, "ended": result.ended, "seconds": round(result.seconds, 2), "slot": slot.name}
+            now = utc_now()
+            mine = [event for event in self.ledger.events if event["event"] == "claim" and event["agent"] == agent]
+            if len(mine) >= MOST_CLAIMS and seconds_between(mine[-MOST_CLAIMS]["time"], now) < 3600:
+                raise UserError(f"{MOST_CLAIMS} claims within an hour: claim what you will work on for a while")
+            others = [claim for claim in self._claims(agent, now) if claim.agent != agent]
+            self.ledger.append("event", event="claim", agent=agent, detail=text)
+            views = [agent_view(v) for v in self.ledger.verdicts.values() if self.sharing.sees(agent, v["agent"])]
+            earlier = tried(text, self.ledger.submissions, views, self.sharing.posts(agent))
+        likewise = [claim_words(others[number], now) for number in alike(text, [claim.text for claim in others])]
+        return {"claim": text, "alike": likewise, "tried": earlier}
+
+    def end_claim(self, agent: str) -> dict:
+        with self._changed:
+            if any(claim.agent == agent for claim in live(self.ledger.events, utc_now())):
+                self.ledger.append("event", event="claim-done", agent=agent, detail="")
+        return {"claim": "none"}
+
+    def claims(self, agent: str) -> list[dict]:
+        """The live claims that the agent may see."""
+        with self._changed:
+            now = utc_now()
+            return [{**asdict(claim), "words": claim_words(claim, now)} for claim in self._claims(agent, now)]
+
+    def _claims(self, agent: str, now: str) -> list[Claim]:
+        return [claim for claim in live(self.ledger.events, now) if self.sharing.sees(agent, claim.agent)]
 
     def task(self, agent: str) -> dict:
         """The task in words, and what is left to do with it."""
@@ -291,7 +235,9 @@ class Desk:
             "submissions": sum(record["agent"] == agent for record in list(self.ledger.submissions.values())),
             "submissions_left": self.left(agent),
             "smallest_difference": self._smallest_difference(),
-            "files": "/aar/task (open kit), /aar/forum (posts), git log --all (everybody's work)",
+            "sees_all": self.sees_all(agent),
+            "files": "/aar/task (open kit), /aar/forum (posts), git log --all (everybody's work)"
+            + ("" if self.sees_all(agent) else f"; {self.sharing.words(agent)}"),
         }
 
     def _smallest_difference(self) -> float | None:
@@ -303,21 +249,20 @@ class Desk:
     # -- for the operator -----------------------------------------------------------------------------------------------
 
     seconds_used: Callable[[], float] = staticmethod(lambda: 0.0)
+    purse = None
+    """What of the run's money is left, where it costs any."""
 
-    def problem(self, text: str) -> None:
-        line = f"{utc_now()} {one_line(text, 300)}"
-        self.problems = [*self.problems, line][-20:]
+    def sees_all(self, agent: str) -> bool:
+        """Whether others' work is visible to the agent (swarm/sharing.py)."""
+        return self.sharing.sees_all(agent)
 
-    def ledger_event(self, event: str, agent: str | None, detail: str) -> None:
-        with self._changed:
-            self.ledger.append("event", event=event, agent=agent, detail=detail)
+    def _has_verdict(self, agent: str) -> bool:
+        return any(v["agent"] == agent and v["status"] == "scored" for v in list(self.ledger.verdicts.values()))
 
-    def waiting(self) -> int:
-        return len(self.ledger.waiting())
+    def narrowing(self) -> str | None:
+        """A line when the swarm's ideas have become clearly more alike; None while they have not."""
+        return None
 
     def close(self) -> None:
         self.accepting = False
-        self.stop.set()
-        with self._changed:
-            self._changed.notify_all()
-        self.evaluator.stop()
+        super().close()

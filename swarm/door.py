@@ -2,8 +2,10 @@
 
     aar submit methods/x.py [-m WHY] [--inspired-by COMMIT|POST] [--predict PGR] [--wait]
     aar wait s0001          aar scores          aar task          aar commit [-m WHY]
+    aar news          (what happened since you last asked)
     aar post --type result --title TEXT [--submission s0001] < body.md
-    aar job [--seconds N] -- COMMAND ...        (heavy work: waits for a slot)
+    aar job [--background] [--seconds N] -- COMMAND ...        (heavy work: waits for a slot)          aar jobs
+    aar claim "what I try"          aar claims          aar claim --done
 """
 
 import argparse
@@ -13,12 +15,16 @@ import socket
 import sys
 
 
-def ask(request, on_output=None):
+def ask(request, on_output=None, path=None):
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         try:
-            folder, name = os.path.split(os.environ.get("AAR_DOOR", "/aar/door.sock"))
+            folder, name = os.path.split(str(path or os.environ.get("AAR_DOOR", "/aar/door.sock")))
             # A socket's path may have 107 bytes; without walls it is the run's own, which may have more.
-            connection.connect("/proc/self/fd/%d/%s" % (os.open(folder, os.O_PATH), name))
+            here = os.open(folder, os.O_PATH)
+            try:
+                connection.connect("/proc/self/fd/%d/%s" % (here, name))
+            finally:
+                os.close(here)
             connection.sendall(json.dumps(request).encode() + b"\n")
             for line in connection.makefile("rb"):
                 answer = json.loads(line)
@@ -28,6 +34,20 @@ def ask(request, on_output=None):
         except (OSError, ValueError) as error:
             return {"error": "the run does not answer (%s): it may be stopping" % error}
     return {"error": "the run hung up: it may be stopping"}
+
+
+def heard(cursor=None):
+    """What this shell has heard already, kept in its HOME; with `cursor`: keep that from now on."""
+    file = os.path.join(os.environ.get("HOME", "/tmp"), ".aar-heard.json")
+    if cursor is not None:
+        with open(file, "w") as out:
+            json.dump(cursor, out)
+        return cursor
+    try:
+        with open(file) as kept:
+            return json.load(kept)
+    except (OSError, ValueError):
+        return None
 
 
 def number(value, form="%.2f"):
@@ -76,9 +96,17 @@ def parser():
     command.add_argument("--title", required=True)
     command.add_argument("--submission", help="figures of a result are filled in from its verdict")
     command.add_argument("--replies-to", help="file name of a post")
-    command = add("job", "run a heavy command in a slot")
-    command.add_argument("--seconds", type=float, default=600.0)
+    command = add("job", "run a heavy command in a slot, one at a time; a second waits for its turn")
+    command.add_argument("--seconds", type=float, default=600.0, help="at most so long (default 600, which is the most)")
+    command.add_argument("--background", action="store_true", help="return at once; the output goes to $HOME/jobs/ID.txt")
     command.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND ...")
+    command = add("jobs", "your jobs: which are queued, run, or ended, and how")
+    command.add_argument("--end", metavar="ID", help="end one, or take it out of the queue")
+    add("news", "what happened since you last asked: posts, verdicts, a new best, what is left to you")
+    command = add("claim", "say what you try; who tries the like, and what came of it before")
+    command.add_argument("text", nargs="?", default="", help="in a line; it ends your last claim")
+    command.add_argument("--done", action="store_true", help="you try it no more")
+    add("claims", "what is being tried, by whom")
     add("task", "what the task is, what a verdict can tell, and what you may read")
     return top
 
@@ -90,19 +118,33 @@ def main():
         arguments["body"] = sys.stdin.read()
     if arguments["do"] == "job":
         arguments["command"] = [a for i, a in enumerate(arguments["command"]) if i or a != "--"]
+    if arguments["do"] == "news":
+        arguments["cursor"] = heard()
     answer = ask(arguments, lambda piece: (sys.stdout.write(piece), sys.stdout.flush()))
     if wait and "error" not in answer:
         answer = ask({"do": "wait", "submission": answer["submission"]})
     if "error" in answer and "status" not in answer:
         print("aar: %s" % answer["error"], file=sys.stderr)
         return 2
+    if "cursor" in answer:
+        heard(answer["cursor"])
     if as_json:
-        print(json.dumps(answer["scores"] if "scores" in answer else answer))
+        print(json.dumps(next((answer[name] for name in ("scores", "jobs", "claims") if name in answer), answer)))
     elif "status" in answer:
         print(line(answer))
     elif "scores" in answer:
         print("\n".join(map(line, answer["scores"])) or "no verdict yet")
         print("submissions left: %(agent)d of yours, %(fleet)d of all agents" % answer["left"])
+    elif "news" in answer:
+        print("\n".join("- " + item["text"] for item in answer["news"]) or "no news")
+    elif "jobs" in answer:
+        print("\n".join(job["words"] for job in answer["jobs"]) or "no job yet")
+    elif "claims" in answer:
+        print("\n".join(claim["words"] for claim in answer["claims"]) or "no claim is live")
+    elif "tried" in answer:
+        print('you claim "%s" for two hours' % answer["claim"])
+        for words, lines in (("others try the like:", answer["alike"]), ("without gain before:", answer["tried"])):
+            print("\n    ".join([words, *lines]) if lines else words + " nothing found")
     elif "description" in answer:
         print(answer["description"])
         noise = answer["smallest_difference"]

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from pathlib import Path
 
+from eval.client import make_slots
 from sandbox.walls import require_walls
 from state.errors import UserError
+from state.files import write_atomic
 from state.ledger import Ledger
 from state.paths import RunPaths
-from swarm.access import open_for_submissions
+from swarm.access import current_budget, load_config, open_for_submissions
+from swarm.agent import ASK_MODELS
+from swarm.create import Options, create_run
+from swarm.key import find_key
+from swarm.options import said_of_models
 from swarm.run import operate
+from swarm.settings import ANTHROPIC, Settings, models_of, read_settings
 from swarm.verification import finalists, verify
 
+FREE_SECONDS, PAID_SECONDS = 600.0, 8 * 3600.0
+"""How long a run takes where nothing is said: with the search researcher, and with one that asks a model."""
 LONGEST_SECONDS = 366 * 24 * 3600
 
 
@@ -38,8 +49,71 @@ def settled_isolation(allow_unisolated: bool, warn: Callable[[str], None]) -> st
     return "bubblewrap"
 
 
+def new_run(
+    project: Path, agents: int | None, options: dict, isolation: str, keep_open: bool, agree: Callable[[str], None]
+) -> RunPaths:
+    """Make the run that a command line asks for. `agree(text)` is told what it will cost, where it costs money, and raises where
+    nobody agrees. UserError, with nothing left behind, for what is wrong with the command line."""
+    said, prompt = said_of_models(options), options.pop("prompt")
+    researcher = options.pop("researcher") or ("claude" if said.asks_a_model else "search")
+    settings = read_settings(project, said)
+    asks = researcher in ASK_MODELS
+    if said.asks_a_model and not asks:
+        raise UserError(f"--researcher {researcher} asks no model: leave out --budget, --model and their like, or say --researcher claude")
+    minutes, hours = options.pop("minutes"), options.pop("hours")
+    seconds = seconds_of(minutes, hours) or (PAID_SECONDS if asks else FREE_SECONDS)
+    given = {name: value for name, value in options.items() if value is not None}
+    if asks:
+        from swarm.costs import forecast, forecast_text  # a run that costs nothing needs no prices
+
+        models = models_of(settings, agents)
+        agents = len(models)
+        check_paid(settings)
+        slots = make_slots(options.get("gpus"))
+        facts = forecast(project, settings, models, options["task"], len(slots), seconds)
+        given["evaluations_an_hour"] = facts["evaluations_an_hour"]
+        agree(forecast_text(facts))
+    made = Options(agents or 0, researcher=researcher, seconds=seconds, isolation=isolation, settings=settings, keep_open=keep_open,
+                   prompt=Path(prompt) if prompt else None, **given)  # fmt: skip
+    return create_run(made)
+
+
+def check_paid(settings: Settings) -> None:
+    """UserError where a run that asks a model has no key, or nothing that ends it."""
+    if find_key() is None and settings.model.base_url == ANTHROPIC:
+        raise UserError("no API key: set ANTHROPIC_API_KEY, or --base-url of a server that needs none")
+    if settings.budget.dollars is None and settings.budget.agent_dollars is None:
+        raise UserError("say what the run may cost at most: --budget DOLLARS (also for a server that costs nothing)")
+
+
+def paid_again(paths: RunPaths, budget: float | None, agree: Callable[[str], None]) -> None:
+    """Before a run that asks a model goes on: the key is there, what is left is told, `agree` as in `new_run`. `budget`: a new
+    limit in dollars, for the run as a whole."""
+    config = load_config(paths)
+    if "budget" not in config:
+        if budget is not None:
+            raise UserError(f"run {paths.name} asks no model: leave out --budget")
+        return
+    from state.spend import Spend
+
+    spent = Spend(paths.spend).dollars
+    limit = budget if budget is not None else current_budget(paths, config).get("dollars")
+    if budget is not None and budget <= spent:
+        raise UserError(f"--budget {budget:g}: run {paths.name} has spent ${spent:.2f} already; name the sum for the whole run")
+    check_paid(Settings(model=config["model"], budget=config["budget"]))
+    words = f"${spent:.2f} spent" + (f" of ${limit:.2f}" if limit is not None else "")
+    agree(f"run {paths.name} asks a model at {config['model']['base_url']} and costs money: {words}")
+    if budget is not None:
+        write_atomic(paths.root / "budget.json", json.dumps({"dollars": budget}))
+
+
 def run_to_end(
-    paths: RunPaths, live: AbstractContextManager, tell: Callable[[str], None], seconds: float | None = None, no_verify: bool = False
+    paths: RunPaths,
+    live: AbstractContextManager,
+    tell: Callable[[str], None],
+    seconds: float | None = None,
+    no_verify: bool = False,
+    keep_open: bool = False,
 ) -> tuple[str, list[dict]]:
     """Operate a run and, where its time is over, verify the winner. What it ended as, and the sealed verdicts.
 

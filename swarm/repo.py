@@ -20,6 +20,9 @@ from git.exc import InvalidGitRepositoryError, NoSuchPathError
 from state.errors import UserError
 
 
+FREE = ("prompts/", "aar.toml")
+
+
 def blob_id(data: bytes) -> str:
     """The name git gives to a file of these bytes."""
     return hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()
@@ -41,14 +44,15 @@ def open_user_repository(folder: Path) -> Repo:
 
 
 def uncommitted(repo: Repo) -> list[str]:
-    """Tracked files with uncommitted changes, prompts/ apart (changing prompts is what forks are for)."""
+    """Tracked files with uncommitted changes, but for prompts/ and aar.toml: they are frozen into the run, and to change them is what
+    forks are for."""
     lines = repo.git.status("--porcelain", "--untracked-files=no", "--no-renames").splitlines()
-    return [path for line in lines if not (path := line[3:].strip('"')).startswith("prompts/")]
+    return [path for line in lines if not (path := line[3:].strip('"')).startswith(FREE)]
 
 
 def changed_prompts(repo: Repo) -> list[str]:
-    """Files under prompts/ that differ from the base commit, new ones included."""
-    lines = repo.git.status("--porcelain", "--untracked-files=all", "--no-renames", "--", "prompts").splitlines()
+    """Files under prompts/, and aar.toml, that differ from the base commit, new ones included."""
+    lines = repo.git.status("--porcelain", "--untracked-files=all", "--no-renames", "--", "prompts", "aar.toml").splitlines()
     return [line[3:].strip('"') for line in lines]
 
 

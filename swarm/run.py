@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import threading
 import time
@@ -15,16 +14,16 @@ from collections.abc import Callable
 from eval.client import Slots, make_slots
 from sandbox.honeypot import Honeypot
 from state.errors import UserError
-from state.files import utc_now, write_atomic
+from state.files import write_atomic
 from state.ledger import Ledger
 from state.paths import RunPaths
-from stats.ranking import contenders
 from swarm.access import hold_run, load_config, open_for_submissions, open_repo
 from swarm.board import Board
 from swarm.boxes import agent_honeypot, prepare_agent_folder, touched_baits
 from swarm.broker import Door
 from swarm.create import task_views
 from swarm.desk import Desk
+from swarm.standing import Standing
 from swarm.supervisor import Supervisor
 
 TICK_SECONDS = 0.25
@@ -49,17 +48,20 @@ class Operator:
         self.desk = Desk(paths, self.config, self.repo, self.board, Slots(slots))
         self.desk.seconds_used = self.seconds_used
         self.names = [agent["name"] for agent in self.config["agents"]]
-        self.supervisor = Supervisor(paths, self.names)
+        state = self._state_before()
+        researchers = {agent["name"]: agent["researcher"] for agent in self.config["agents"]}
+        before = {name: about.get("seconds", 0.0) for name, about in state.get("agents", {}).items()}
+        self.supervisor = Supervisor(paths, researchers, before, self.config.get("budget", {}).get("agent_hours"))
+        self.standing = Standing(self)
+        self.purse: Purse | None = None
+        self.proxy: ProxyClient | None = None
         self.phase = "starting"
         self.asked_to_stop = threading.Event()
-        state = self._state_before()
         self._before = float(state.get("seconds_used", 0.0))
         self.config["seconds_limit"] = max(self.config["seconds_limit"], state.get("seconds_limit", 0.0))  # may have been extended
         self._started = time.monotonic()
-        self._since: dict[str, tuple[str, str]] = {}
         self._doors: list[Door] = []
         self._baits: dict[str, Honeypot] = {}
-        self._known: dict = {}
         self._failure: OSError | None = None
         self._keeper_stop = threading.Event()
 
@@ -170,77 +172,9 @@ class Operator:
     # -- what is shown ---------------------------------------------------------------------------------------------------
 
     def _write_state(self) -> None:
-        state = self.state()
+        state = self.standing.state()
         write_atomic(self.paths.state, json.dumps(state, indent=1), durable=False)
         self.show(state)
-
-    def state(self) -> dict:
-        """What state.json holds."""
-        facts = self._facts()
-        agents = {name: self._agent_state(name, facts) for name in self.names}
-        return {
-            "pid": os.getpid(),
-            "evaluator_pid": self.desk.evaluator.pid,
-            "state": self.phase,
-            "seconds_used": round(self.seconds_used(), 1),
-            "seconds_limit": self.config["seconds_limit"],
-            "time": utc_now(),
-            "queue": self.desk.waiting(),
-            "agents": agents,
-            "best": facts["best"],
-            "problems": self.desk.problems,
-        }
-
-    def _facts(self) -> dict:
-        """What the ledger says of each agent and of the run; worked out again only where the ledger has grown."""
-        ledger = self.desk.ledger
-        size = (len(ledger.submissions), len(ledger.verdicts))
-        if self._known.get("size") != size:
-            mine: dict[str, dict] = {name: {"submissions": 0, "waiting": [], "last": {}, "scored": []} for name in self.names}
-            for name, record in list(ledger.submissions.items()):
-                about = mine[record["agent"]]
-                about["submissions"] += 1
-                verdict = ledger.verdicts.get(name)
-                if verdict is None:
-                    about["waiting"].append(name)
-                else:
-                    about["last"] = verdict
-                    about["scored"].append(verdict)
-            for about in mine.values():
-                about["best"] = (contenders(about.pop("scored")) or [{}])[0]
-            best = contenders(list(ledger.verdicts.values()))
-            self._known = {"size": size, "agents": mine, "best": best[0]["submission"] if best else None}
-        return self._known
-
-    def _agent_state(self, name: str, facts: dict) -> dict:
-        worker, mine = self.supervisor.workers[name], facts["agents"][name]
-        best, last, waiting = mine["best"], mine["last"], mine["waiting"]
-        now = self._activity(worker.state, waiting)
-        if self._since.get(name, ("", ""))[0] != now:
-            self._since[name] = (now, utc_now())
-        return {
-            "state": now,
-            "since": self._since[name][1],
-            "pid": worker.process.pid if worker.process else None,
-            "restarts": worker.restarts,
-            "submissions": mine["submissions"],
-            "last_pgr": last.get("pgr"),
-            "best_pgr": best.get("pgr"),
-            "best_low": best.get("pgr_low"),
-            "best_high": best.get("pgr_high"),
-            "note": f"scoring {waiting[0]}" if now == "scoring" else worker.reason if worker.state in ("resting", "parked") else "",
-        }
-
-    def _activity(self, worker: str, waiting: list[str]) -> str:
-        if worker == "parked":
-            return "parked"
-        if worker == "done" or (self.phase in ("stopping", "stopped", "finished") and not waiting):
-            return "stopped"
-        if any(name in self.desk.rungs for name in waiting):
-            return "scoring"
-        if waiting:
-            return "queued"
-        return "starting" if worker == "resting" else "working"
 
 
 def operate(paths: RunPaths, show: Callable[[dict], None] | None = None, seconds: float | None = None) -> str:

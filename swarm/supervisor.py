@@ -1,16 +1,20 @@
-"""Keeps the agents' processes alive: starts them, restarts one that falls with a growing pause, parks it after five."""
+"""Keeps the agents' processes alive: starts them, restarts one that falls with a growing pause, parks it after five,
+or at once where it says that no restart helps. They are forked by a nursery (swarm/nursery.py)."""
 
 from __future__ import annotations
 
-import os
+import json
 import signal
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from state.paths import RunPaths
+from swarm.agent import RESEARCHERS
+from swarm.researchers import PARKED
 
 PROJECT = Path(__file__).parent.parent
 MOST_FALLS = 5
@@ -20,31 +24,49 @@ STEADY_SECONDS = 120.0
 
 @dataclass
 class Worker:
-    """One agent's process. `state`: running, resting (before a restart), done, parked."""
+    """One agent's process. `state`: running, resting (before a restart), done, parked. `code`: of the process that ended, until
+    that was noticed."""
 
     name: str
-    process: subprocess.Popen | None = None
+    pid: int | None = None
+    code: int | None = None
     state: str = "resting"
     started: float = 0.0
     next_start: float = 0.0
     falls: int = 0
     restarts: int = 0
     reason: str = ""
+    before: float = 0.0
+    """Seconds that it has worked in earlier lives."""
+
+    def seconds(self) -> float:
+        """How long it has worked, over all its lives."""
+        return self.before + (time.monotonic() - self.started if self.state == "running" else 0.0)
 
 
 class Supervisor:
-    """All agents of a run. Called from one thread."""
+    """All agents of a run, `agents`: name -> researcher. Called from one thread."""
 
-    def __init__(self, paths: RunPaths, agents: list[str]):
+    def __init__(self, paths: RunPaths, agents: dict[str, str], before: dict[str, float] | None = None, hours: float | None = None):
+        """`before`: seconds that agents have worked already; `hours`: how long each may."""
         self.paths = paths
-        self.workers = {name: Worker(name) for name in agents}
+        self.most_seconds = float("inf") if hours is None else 3600.0 * hours
+        self.workers = {name: Worker(name, before=(before or {}).get(name, 0.0)) for name in agents}
+        self._modules = sorted({RESEARCHERS[researcher][0] for researcher in agents.values()})
+        self._nursery: subprocess.Popen | None = None
+        self._ended = threading.Condition()
 
     def look(self) -> list[Worker]:
         """Start what has to be started and notice what ended; the workers that fell just now."""
         fallen = []
         for worker in self.workers.values():
-            if worker.state == "running" and (code := worker.process.poll()) is not None:
-                worker.process.stdin.close()
+            if worker.state in ("running", "resting") and worker.seconds() >= self.most_seconds:
+                self._end([worker], 3.0)
+                worker.state, worker.reason = "done", f"its {self.most_seconds / 3600:g} hours are over"
+                continue
+            if worker.state == "running" and (code := worker.code) is not None:
+                worker.before = worker.seconds()
+                worker.pid = None
                 if code == 0:
                     worker.state = "done"
                     continue
@@ -55,34 +77,69 @@ class Supervisor:
         return fallen
 
     def _start(self, worker: Worker) -> None:
-        with open(self.paths.agent(worker.name) / "agent.log", "ab") as log:
-            worker.process = subprocess.Popen(
-                [sys.executable, "-m", "swarm.agent", str(self.paths.root), worker.name],
-                stdin=subprocess.PIPE, stdout=log, stderr=log, cwd=PROJECT, start_new_session=True,
-            )  # fmt: skip
-        worker.state, worker.started = "running", time.monotonic()
+        worker.code, worker.state, worker.started = None, "running", time.monotonic()
+        self._ask({"start": worker.name})
+
+    def _ask(self, request: dict) -> None:
+        """Tell the nursery. Where it is gone, its end is noticed by `_listen`."""
+        if self._nursery is None or self._nursery.poll() is not None:
+            with open(self.paths.root / "nursery.log", "ab") as log:
+                self._nursery = subprocess.Popen(
+                    [sys.executable, "-m", "swarm.nursery", str(self.paths.root), *self._modules],
+                    stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, cwd=PROJECT, start_new_session=True,
+                )  # fmt: skip
+            threading.Thread(target=self._listen, args=(self._nursery,), daemon=True, name="nursery").start()
+        try:
+            self._nursery.stdin.write(json.dumps(request).encode() + b"\n")
+            self._nursery.stdin.flush()
+        except BrokenPipeError:
+            pass
+
+    def _listen(self, nursery: subprocess.Popen) -> None:
+        for line in nursery.stdout:
+            answer = json.loads(line)
+            with self._ended:
+                if "started" in answer:
+                    self.workers[answer["started"]].pid = answer["pid"]
+                else:
+                    self.workers[answer["ended"]].code = answer["code"]
+                self._ended.notify_all()
+        code = nursery.wait()
+        with self._ended:  # with it all its agents have ended
+            for worker in self.workers.values():
+                if nursery is self._nursery and worker.state == "running" and worker.code is None:
+                    worker.code = code or 1
+            self._ended.notify_all()
 
     def _fell(self, worker: Worker, code: int) -> None:
         worker.restarts += 1
         worker.falls = 1 if time.monotonic() - worker.started > STEADY_SECONDS else worker.falls + 1
         worker.reason = self._last_words(worker.name) or f"exit code {code}"
-        worker.state = "parked" if worker.falls >= MOST_FALLS else "resting"
+        worker.state = "parked" if worker.falls >= MOST_FALLS or code == PARKED else "resting"
         worker.next_start = time.monotonic() + min(60.0, 0.5 * 2**worker.falls)
 
     def _last_words(self, name: str) -> str:
-        lines = (self.paths.agent(name) / "agent.log").read_bytes()[-2000:].decode(errors="replace").strip().splitlines()
+        log = self.paths.agent(name) / "agent.log"
+        lines = log.read_bytes()[-2000:].decode(errors="replace").strip().splitlines() if log.exists() else []
         return lines[-1][:200] if lines else ""
 
     def stop(self, seconds: float = 3.0) -> None:
         """End all agents: asked first, killed after `seconds`. Their sandboxes die with them."""
-        alive = [worker.process for worker in self.workers.values() if worker.process and worker.process.poll() is None]
-        for process in alive:
-            process.send_signal(signal.SIGTERM)
-        deadline = time.monotonic() + seconds
-        for process in alive:
+        self._end(list(self.workers.values()), seconds)
+        if self._nursery is not None:
+            self._nursery.stdin.close()
             try:
-                process.wait(max(0.01, deadline - time.monotonic()))
+                self._nursery.wait(2.0)
             except subprocess.TimeoutExpired:
-                os.kill(process.pid, signal.SIGKILL)
-                process.wait()
-            process.stdin.close()
+                self._nursery.kill()
+                self._nursery.wait()
+            self._nursery = None
+
+    def _end(self, workers: list[Worker], seconds: float) -> None:
+        alive = [worker for worker in workers if worker.state == "running" and worker.code is None]
+        for number, wait in ((signal.SIGTERM, seconds), (signal.SIGKILL, 2.0)):
+            for worker in alive:
+                if worker.code is None:
+                    self._ask({"signal": worker.name, "number": int(number)})
+            with self._ended:
+                self._ended.wait_for(lambda: all(worker.code is not None for worker in alive), wait)

@@ -20,10 +20,10 @@ from state.ledger import Ledger
 from state.paths import RunPaths
 from view.format import NONE_STAMP, clean, count, duration
 from view.scores import leaderboard, on_track, verdict_line
-from view.status import AGENT_HEADER, agent_facts, agent_row, best_words, read_config
+from view.status import AGENT_HEADER, PAID, agent_facts, agent_row, best_words, money_words, read_config
 
 SUMMARY_SECONDS = 30.0
-COLOURS = {"scoring": "green", "thinking": "cyan", "working": "cyan", "parked": "red", "stopped": "dim", "starting": "dim"}
+COLOURS = {"scoring": "green", "thinking": "cyan", "acting": "cyan", "working": "cyan", "waiting": "yellow", "parked": "red", "stopped": "dim", "starting": "dim"}
 
 
 WIDE = 110
@@ -97,7 +97,7 @@ class LiveView:
 
     def _headline(self, state: dict) -> str:
         left = state.get("seconds_limit", self.config["seconds_limit"]) - state.get("seconds_used", 0.0)
-        spent = f", spent ${state['spend_dollars']:.2f}" if state.get("spend_dollars") else ""
+        spent = f", {money_words(state)}" if "spend_dollars" in state else ""
         scored = sum(verdict["status"] == "scored" for verdict in self.ledger.verdicts.values())
         return (
             f"run {self.paths.name}: {clean(state.get('state', 'starting'), 12)}, task {self.config['task']}, "
@@ -111,9 +111,10 @@ class LiveView:
         if self.config["isolation"] == "none":
             parts.append(Text(NONE_STAMP, style="bold white on red"))
         table = Table(box=None, pad_edge=False, header_style="dim", expand=False)
-        shown = [name for name in AGENT_HEADER if self._live.console.width >= WIDE or name not in LESS]
+        left_out = (() if self._live.console.width >= WIDE else LESS) + (() if "spend_dollars" in state else PAID)
+        shown = [name for name in AGENT_HEADER if name not in left_out]
         for name in shown:
-            right = name in ("for", "submissions", "last PGR")
+            right = name in ("for", "submissions", "last PGR", *PAID)
             table.add_column(name, justify="right" if right else "left", no_wrap=True, overflow="ellipsis")
         for agent in agent_facts(self.config, state, self._main):
             cells = dict(zip(AGENT_HEADER, map(Text, agent_row(agent)), strict=True))

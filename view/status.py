@@ -21,8 +21,12 @@ from view.format import NONE_STAMP, age_seconds, clean, columns, count, duration
 from view.scores import exposure_of, leaderboard, on_track
 
 ALIVE = ("starting", "running", "stopping")
+RATES = {"dollars_an_hour": "an hour", "dollars_a_verdict": "a verdict", "dollars_a_point": "a point of PGR"}
 UNKNOWN = {"state": "starting", "since": None, "pid": None, "restarts": 0, "submissions": 0, "last_pgr": None, "note": ""}
-AGENT_HEADER = ("agent", "direction", "state", "for", "submissions", "last PGR", "best PGR", "note")
+AGENT_HEADER = ("agent", "direction", "state", "for", "submissions", "last PGR", "best PGR", "turns", "spent", "note")
+PAID = ("turns", "spent")
+"""Columns that only a run has which asks models."""
+MONEY = ("spend_dollars", "spend_limit", "spend_tokens", "turns", "dollars_an_hour", "dollars_a_verdict", "dollars_a_point")
 
 
 def operator_lives(paths: RunPaths) -> bool:
@@ -89,7 +93,10 @@ def status_facts(paths: RunPaths) -> dict:
         "exposure": asdict(exposure_of(list(ledger.verdicts.values()))),
         "wrong_rejections": asdict(wrong_rejections(ledger.verdicts)),
         "queue": len(ledger.waiting()),
-        "spend_dollars": state.get("spend_dollars", 0.0),
+        **dict.fromkeys(MONEY),
+        "spend_dollars": 0.0,
+        **{name: state[name] for name in MONEY if name in state},
+        "models": sorted({agent["model"] for agent in config["agents"] if agent.get("model")}),
         "problems": _problems(paths, state, now, config),
         "time": state.get("time"),
     }
@@ -110,21 +117,30 @@ def status_text(facts: dict) -> str:
     """The facts of `status_facts` as plain text."""
     told = Exposure(**facts["exposure"])
     limit = f" of {facts['fleet_submissions_limit']}" if facts["fleet_submissions_limit"] else ""
-    money = f", spent ${facts['spend_dollars']:.2f}" if facts["spend_dollars"] else ""
     lines = [
         f"run {facts['run']}: {facts['state']}, task {facts['task']}, "
-        f"{duration(facts['seconds_used'])} of {duration(facts['seconds_limit'])} used{money}",
+        f"{duration(facts['seconds_used'])} of {duration(facts['seconds_limit'])} used",
         f"{count(facts['submissions'], 'submission')}{limit}, {facts['scored']} scored, {facts['queue']} in the queue; best: "
         + best_words(facts["best_verdict"]),
+        *([f"{money_words(facts)} ({', '.join(facts['models'])})"] if facts["models"] else []),
         exposure_words(told),
         *([words] if (words := luck_words(told)) else []),
         rejections_words(Rejections(**facts["wrong_rejections"])),
         "",
     ]
-    rows = [agent_row(agent) for agent in facts["agents"]]
-    lines.append(columns(AGENT_HEADER, rows, right=("for", "submissions", "last PGR")))
+    left_out = () if facts["models"] else PAID
+    header = [name for name in AGENT_HEADER if name not in left_out]
+    rows = [[cell for name, cell in zip(AGENT_HEADER, agent_row(agent), strict=True) if name in header] for agent in facts["agents"]]
+    lines.append(columns(header, rows, right=("for", "submissions", "last PGR", "turns", "spent")))
     lines += [f"problem: {problem}" for problem in facts["problems"]]
     return "\n".join(lines)
+
+
+def money_words(state: dict) -> str:
+    """`spent $3.10 of $200.00, $13.20 an hour, $0.04 a verdict, $0.05 a point of PGR`, from state.json or `status_facts`."""
+    limit = f" of ${state['spend_limit']:.2f}" if state.get("spend_limit") else ""
+    rates = [f"${state[name]:.2f} {words}" for name, words in RATES.items() if state.get(name) is not None]
+    return ", ".join([f"spent ${state.get('spend_dollars') or 0.0:.2f}{limit}", *rates])
 
 
 def agent_facts(config: dict, state: dict, main: list[dict]) -> list[dict]:
@@ -155,6 +171,8 @@ def agent_row(agent: dict) -> tuple[str, ...]:
         str(agent["submissions"]),
         "-" if agent["last_pgr"] is None else figure(agent["last_pgr"]),
         "-" if agent["best_pgr"] is None else best,
+        str(agent.get("turns", 0)),
+        f"${agent.get('dollars', 0.0):.2f}",
         (f"{count(restarts, 'restart')}; " if restarts else "") + clean(agent["note"] or "", 48),
     )
 

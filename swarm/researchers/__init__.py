@@ -6,10 +6,21 @@ which appends to the transcript. A researcher that is built anew on the same fol
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
+
+from state.files import utc_now, write_atomic
+
+PARKED = 75
+"""Exit code of an agent that cannot go on and should not be started again by itself."""
+
+
+class Parked(Exception):  # noqa: N818
+    """Raised by a researcher that no restart helps (a key that is refused, an outage that lasts too long). Its text, one clear
+    line, is what a person reads in `status`."""
 
 
 @dataclass(frozen=True)
@@ -25,13 +36,25 @@ class AgentConfig:
     seed: int
     views: list[str]
     folder: Path
+    model: str = ""
+    """The name that the Messages API knows; "" for researchers without a model."""
+    prompt: str = ""
+    """prompts/researcher.md, rendered for this agent."""
+    settings: dict[str, Any] = field(default_factory=dict)
+    """run.toml: what was said of the model, of news and of the command line."""
+
+    def tell(self, doing: str, note: str = "") -> None:
+        """Say in `status` what the agent is doing (thinking, acting, waiting, finished) and a word about it."""
+        about = {"doing": doing, "note": note, "time": utc_now()}
+        write_atomic(self.folder / "activity.json", json.dumps(about), durable=False)
 
 
 class Outcome(Protocol):
-    """What a command left: exit code, and stdout and stderr together."""
+    """What a command left: exit code, stdout and stderr together, and which limit ended it, or None."""
 
     code: int
     output: str
+    ended: str | None
 
 
 class Hands(Protocol):

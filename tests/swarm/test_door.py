@@ -12,62 +12,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-import swarm.create
-from eval.client import Slots, make_slots
 from state.ledger import Ledger
-from swarm.access import load_config, open_repo
-from swarm.board import Board
-from swarm.boxes import agent_box
-from swarm.broker import Door
-from swarm.create import Options, create_run
-from swarm.desk import Desk
-from swarm.hands import Hands
-
-NAIVE = '''"""Naive."""
-FAMILY = "naive"
-
-
-def fit(w2s):
-    labels = (w2s.weak[:, 1] > 0.5).astype(float)
-    return w2s.student().fit(w2s.texts, labels, l2={l2})
-'''
-
+from tests.swarm.opened import NAIVE, Run
 
 SLOW = NAIVE.replace("    labels", "    for _ in range(10**7):  # a fit that costs more than a sandbox\n        pass\n    labels")
-
-
-class Run:
-    """A run with its broker and evaluator, whose agents' hands the tests move."""
-
-    def __init__(self, checkout, name):
-        self.checkout, self.name = checkout, name
-        swarm.create.PROJECT, before = checkout.folder, swarm.create.PROJECT
-        try:
-            self.paths = create_run(Options(agents=2, task="smoke", run=name, seconds=3600))
-        finally:
-            swarm.create.PROJECT = before
-        self.config = load_config(self.paths)
-        self.repo = open_repo(self.paths, self.config)
-        self.desk = Desk(self.paths, self.config, self.repo, Board(self.paths, self.repo), Slots(make_slots()))
-        self.doors = [Door(self.desk, name, self.paths.door(name)) for name in ("agent-1", "agent-2")]
-        self.desk.start()
-
-    def box(self, agent="agent-1", kind="shell"):
-        return agent_box(self.paths, agent, "smoke", "bubblewrap", kind)
-
-    def sh(self, command, stdin="", agent="agent-1", kind="shell"):
-        return Hands(self.box(agent, kind)).sh(command, stdin, seconds=100)
-
-    def submit(self, source, name="methods/x.py", agent="agent-1", options="--wait --json"):
-        """Write and submit one method as an agent would; the verdict."""
-        outcome = self.sh(f"cat > {name} && aar submit {name} {options}", source, agent)
-        assert outcome.code == 0, outcome.output
-        return json.loads(outcome.output)
-
-    def close(self):
-        self.desk.close()
-        for door in self.doors:
-            door.close()
 
 
 @pytest.fixture(scope="module")
@@ -344,7 +292,7 @@ def test_a_job_ends_when_nobody_waits_for_it_any_more(run):
     )
     run.sh("python -", hang_up)
     deadline = time.monotonic() + 20
-    while run.desk._jobs:
+    while run.desk.jobs.busy:
         assert time.monotonic() < deadline
         time.sleep(0.1)
     assert run.sh("aar job -- echo free again").output.strip() == "free again"

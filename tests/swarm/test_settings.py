@@ -1,0 +1,70 @@
+"""aar.toml and the flags: who wins, what is frozen, and what is said of mistakes."""
+
+import pytest
+
+from state.errors import UserError
+from swarm.key import find_key, take_key
+from swarm.options import Said
+from swarm.settings import ANTHROPIC, frozen, models_of, read_settings
+
+
+def settings(tmp_path, toml="", environment=None, **said):
+    (tmp_path / "aar.toml").write_text(toml)
+    return read_settings(tmp_path, Said(**said), environment or {})
+
+
+def test_a_flag_wins_over_the_file_and_the_file_over_the_default(tmp_path):
+    toml = '[model]\neffort = "low"\nmax_tokens = 4000\n[budget]\ndollars = 5.0\n'
+    found = settings(tmp_path, toml, budget=7.0)
+    assert (found.budget.dollars, found.model.effort, found.model.max_tokens, found.model.thinking) == (7.0, "low", 4000, "adaptive")
+
+
+def test_several_models_are_dealt_to_the_agents_by_their_full_names(tmp_path):
+    found = settings(tmp_path, '[aliases]\nmine = "my-model-1"\n', models="sonnet:1,mine:2")
+    assert models_of(found, None) == ["claude-sonnet-5-5", "my-model-1", "my-model-1"]
+    with pytest.raises(UserError, match="are 3 agents, --agents says 9"):
+        models_of(found, 9)
+
+
+def test_one_model_on_the_command_line_stands_for_the_several_of_the_file(tmp_path):
+    found = settings(tmp_path, '[model]\nmodels = "opus:2"\n', model="haiku-of-mine")
+    assert models_of(found, 3) == ["haiku-of-mine"] * 3
+
+
+def test_the_base_url_comes_from_the_flag_then_the_file_then_the_environment(tmp_path):
+    environment = {"ANTHROPIC_BASE_URL": "http://127.0.0.1:1/"}
+    assert settings(tmp_path, environment=environment).model.base_url == "http://127.0.0.1:1"
+    assert settings(tmp_path, '[model]\nbase_url = "http://127.0.0.1:2"', environment).model.base_url == "http://127.0.0.1:2"
+    assert settings(tmp_path, '[model]\nbase_url = "http://127.0.0.1:2"', environment, base_url="http://x:3").model.base_url == "http://x:3"
+    assert settings(tmp_path).model.base_url == ANTHROPIC
+
+
+@pytest.mark.parametrize(
+    ("toml", "said", "words"),
+    [
+        ("[budget]\ndollar = 5\n", {}, "aar.toml: budget.dollar"),
+        ("[model]\neffort = 'hard'\n", {}, "aar.toml: model.effort"),
+        ("model = 3\n", {"model": "opus"}, "model is a table"),
+        ("[model\n", {}, "aar.toml cannot be read"),
+        ("", {"budget": 0.0}, "--budget"),
+        ("", {"base_url": "localhost:80"}, "base URL 'localhost:80'"),
+    ],
+)
+def test_a_mistake_is_told_in_one_line_with_its_place(tmp_path, toml, said, words):
+    with pytest.raises(UserError) as told:
+        settings(tmp_path, toml, **said)
+    assert words in str(told.value) and "\n" not in str(told.value)
+
+
+def test_what_is_frozen_says_nothing_of_aliases_and_holds_every_limit(tmp_path):
+    table = frozen(settings(tmp_path, budget=3.0, agent_turns=4))
+    assert table["budget"] == {"dollars": 3.0, "agent_turns": 4} and "aliases" not in table and "models" not in table["model"]
+
+
+def test_a_key_that_is_taken_is_gone_from_the_environment_and_from_what_is_printed():
+    environment = {"ANTHROPIC_API_KEY": "sk-secret", "OTHER_AUTH_TOKEN": "x", "PATH": "/bin"}
+    assert find_key(environment).value == "sk-secret" and len(environment) == 3
+    key = take_key(environment)
+    assert (key.value, key.auth, list(environment)) == ("sk-secret", "x-api-key", ["PATH"])
+    assert "sk-secret" not in f"{key} {key!r}"
+    assert take_key({"ANTHROPIC_AUTH_TOKEN": "t"}).auth == "bearer" and take_key({}) is None
