@@ -67,7 +67,7 @@ def start_run(agents: int | None, detach, no_verify, allow_unisolated, yes, keep
     from swarm.operation import new_run
 
     isolation = walls(allow_unisolated)
-    paths = new_run(PROJECT, agents, options, isolation, keep_open, lambda text: agree(text, yes))
+    paths = new_run(PROJECT, agents, options, isolation, keep_open, lambda text: agree(text, yes), click.echo)
     if detach:
         click.echo(go_on_in_background(paths, PROJECT, None, no_verify, keep_open))
     else:

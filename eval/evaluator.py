@@ -4,6 +4,7 @@ The operator starts it (`eval/client.py`) and talks to it in JSON lines on its s
 
     in   {"submission", "commit", "method", "agent", "parents": [submission, ...]}
     out  {"event": "ready"} / {"event": "started", "submission", "rung"} / {"event": "verdict", "submission"}
+         {"event": "diversity", "code", "predictions", "over"}: of the run's latest scored submissions, after a full rung
 
 When its input ends, it ends, and every sandbox with it. It is the only process of a run that opens labels.
 """
@@ -228,6 +229,10 @@ class Evaluator:
         os.replace(temporary, self._predictions / f"{request['submission']}.npy")
         self._correct[request["submission"]] = correct
         self._finish(request, found, outcome, {**extra, **figures, **findings.figures}, started, say, slot, findings)
+        if extra["rung"] == "full":
+            with self._lock:
+                diversity = self._register.diversity()
+            say({"event": "diversity", **diversity})
 
     def _probing(self, request: dict, found: Scan, source: str, predictions: np.ndarray, findings: Findings) -> None:
         """Compare with what the run has seen before, and remember it. Called with the lock held."""

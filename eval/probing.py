@@ -31,6 +31,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from stats.diversity import answer_diversity, code_diversity
 from stats.rejections import wilson
 from stats.similarity import Answers, Flips, answers, code_similarity, flips, profile
 
@@ -56,6 +57,10 @@ draw."""
 STAND_IN = 0.3
 """A submission without sureties of its own borrows those of the nearest that has some, if no more of their answers
 differ."""
+
+
+LATEST = 12
+"""Submissions over which the diversity of ideas is told."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +93,12 @@ class Register:
         self._names.add(submission)
         flagged, copy = "label-flips" in flags, "near-duplicate" in flags
         self._known.append(_Known(submission, agent, profile(source), looks, flagged, copy))
+
+    def diversity(self) -> dict:
+        """How many different ideas the latest submissions amount to: by `code`, by `predictions`, and `over` how many."""
+        latest = self._known[-LATEST:]
+        code, answered = code_diversity([one.profile for one in latest]), answer_diversity([one.answers for one in latest])
+        return {"code": round(code, 2), "predictions": round(answered, 2), "over": len(latest)}
 
     def examine(self, agent: str, source: str, predictions: np.ndarray) -> list[tuple[str, str]]:
         """(flag, reason) of a submission that is not in the register yet; [] where nothing is to be said."""

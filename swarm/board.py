@@ -14,6 +14,7 @@ from filelock import FileLock
 from state.files import write_atomic
 from state.ledger import AGENT_FIELDS, NULL_STAMP, Ledger, agent_view, bits_told
 from state.paths import RunPaths
+from stats.calibration import Forecast, calibration, forecasts
 from stats.exposure import exposure, exposure_words, luck_words
 from stats.ranking import ranked
 from swarm.forum import one_line
@@ -23,6 +24,7 @@ SCALE = ("independent_items", "weak_accuracy", "ceiling_accuracy")
 """What the exposure of a run is measured by: the same in every verdict of a rung."""
 SAID = ("predict", "message", "inspired_by")
 """What an agent said when it submitted."""
+MOST_FORECASTS = 20
 LAST = ("flags", "reasons", "error")
 COLUMNS = [*(name for name in AGENT_FIELDS if name not in LAST), *SAID, *LAST]
 PUBLISHED = ("forum/", "prompts/", "results.tsv", "results.md", "run.toml", "verification.md")
@@ -44,6 +46,27 @@ def results_table(ledger: Ledger) -> str:
     return "\n".join(rows) + "\n"
 
 
+def forecasts_text(made: list[Forecast]) -> list[str]:
+    """Predicted against observed, as lines of Markdown; [] where nobody has predicted anything. `made`: oldest first."""
+    if not made:
+        return []
+    names = sorted({one.agent for one in made})
+    lines = [
+        "", "## Predicted against observed", "",
+        "The PGR that an agent expected when it submitted, against the one that was found. Error: predicted less found. Held: share",
+        "of the verdicts whose interval holds the prediction.", "",
+        "| agent | predictions | mean error | mean absolute error | held |", "|---|---|---|---|---|",
+    ]  # fmt: skip
+    for name, of in [*((name, [one for one in made if one.agent == name]) for name in names), ("all", made)]:
+        found = calibration(of)
+        lines.append(f"| {name} | {found.n} | {found.mean_error:+.2f} | {found.mean_absolute_error:.2f} | {found.held:.0%} |")
+    lines += ["", f"The latest {min(len(made), MOST_FORECASTS)}:", ""]
+    lines += ["| submission | agent | predicted | PGR | interval |", "|---|---|---|---|---|"]
+    for one in made[:-MOST_FORECASTS - 1:-1]:
+        lines.append(f"| {one.submission} | {one.agent} | {one.predicted:.2f} | {one.pgr:.2f} | [{one.low:.2f}, {one.high:.2f}] |")
+    return lines
+
+
 def results_text(ledger: Ledger, null: bool) -> str:
     """results.md: how results.tsv is to be read. Like that table it is made of what agents are told, and tells no more."""
     verdicts = list(ledger.verdicts.values())
@@ -55,6 +78,7 @@ def results_text(ledger: Ledger, null: bool) -> str:
         "`results.tsv` holds all verdicts as agents see them, on the public test items, best lower bound first. Tracks do not",
         "compete with each other. A winner was chosen for its public figure and therefore looks better than it is.", "",
         exposure_words(found), *([words] if (words := luck_words(found)) else []),
+        *forecasts_text(forecasts(ledger.submissions, list(map(agent_view, verdicts)))),
     ]  # fmt: skip
     return "\n".join(lines) + "\n"
 

@@ -63,6 +63,11 @@ def forecast(project: Path, settings: Settings, models: Sequence[str], task: str
     }
 
 
+def is_free(facts: dict[str, Any]) -> bool:
+    """Whether aar.toml says that no model costs anything."""
+    return facts["dollars_an_hour"] == 0
+
+
 def two_digits(value: float) -> int:
     """Rounded to two digits, as an estimate deserves."""
     return int(float(f"{value:.2g}"))
@@ -99,7 +104,7 @@ def _scoring_seconds(runs: Sequence[RunPaths], task: str) -> float | None:
 
 def forecast_text(facts: dict[str, Any]) -> str:
     """What a person reads before saying yes."""
-    lines = [f"this run asks a model at {facts['base_url']} and costs money:"]
+    lines = [f"this run asks a model at {facts['base_url']}" + (", at no cost:" if is_free(facts) else " and costs money:")]
     for row in facts["models"]:
         source = f"measured in run {row['from_run']}" if row["from_run"] else "as in the published study, scaled by price"
         lines.append(f"  {row['agents']} x {row['model']}: about ${row['dollars_an_agent_hour']:.2f} an agent-hour ({source}; {row['price']})")

@@ -18,6 +18,7 @@ from state.errors import UserError
 from state.files import utc_now
 from state.ledger import agent_view
 from state.paths import RunPaths, aar_home
+from stats.narrowing import narrowing
 from stats.ranking import ranked
 from swarm.board import Board
 from swarm.claims import Claim, alike, claim_words, live, seconds_between, tried
@@ -154,7 +155,7 @@ class Desk(Scoring):
                 self._changed.wait(min(left, 1.0))
             self.waited_for.add(submission)
             self.sees_all(self.ledger.submissions[submission]["agent"])  # before it hears of its verdict: it looks around next
-            return agent_view(self.ledger.verdicts[submission])
+            return self._with_prediction(agent_view(self.ledger.verdicts[submission]), agent)
 
     def _check_visible(self, agent: str | None, submission: str) -> None:
         """UserError where `submission` is not the agent's and others' work is not visible to it yet."""
@@ -167,7 +168,12 @@ class Desk(Scoring):
         with self._changed:
             seen = [v for v in self.ledger.verdicts.values() if agent is None or self.sharing.sees(agent, v["agent"])]
             # Ranked by what they are told: the order of equal figures would tell what was rounded off.
-            return ranked([agent_view(verdict) for verdict in seen])
+            return [self._with_prediction(view, agent) for view in ranked([agent_view(verdict) for verdict in seen])]
+
+    def _with_prediction(self, view: dict, agent: str | None) -> dict:
+        """A verdict as agents may see it, with what the agent foretold where it is its own."""
+        own = view["agent"] == agent
+        return {**view, "predict": self.ledger.submissions[view["submission"]]["predict"]} if own else view
 
     def post(self, author: str, kind: str, title: str, body: str, submission: str | None, replies_to: str | None) -> str:
         """Write a post; its file name. A submission's figures are filled in from its verdict."""
@@ -261,7 +267,7 @@ class Desk(Scoring):
 
     def narrowing(self) -> str | None:
         """A line when the swarm's ideas have become clearly more alike; None while they have not."""
-        return None
+        return narrowing(self.diversity)
 
     def close(self) -> None:
         self.accepting = False

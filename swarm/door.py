@@ -59,10 +59,11 @@ def line(verdict):
     head = "%s %-8s %s" % (verdict["submission"], verdict["agent"], verdict["method"])
     if verdict["status"] != "scored":
         return "%s: %s: %s" % (head, verdict["status"], verdict["error"])
-    return "%s: PGR %s [%s, %s] lift %s [%s, %s] on %s draws%s%s%s%s" % (
+    return "%s: PGR %s [%s, %s] lift %s [%s, %s] on %s draws%s%s%s%s%s" % (
         head, number(verdict["pgr"]), number(verdict["pgr_low"]), number(verdict["pgr_high"]),
         number(verdict["lift"], "%+.2f"), number(verdict["lift_low"], "%+.2f"), number(verdict["lift_high"], "%+.2f"),
         verdict["draws"],
+        ", predicted %.2f" % verdict["predict"] if verdict.get("predict") is not None else "",
         ", against the best: " + verdict["against_best"] if verdict.get("against_best") else "",
         ", track " + verdict["track"] if verdict["track"] != "main" else "",
         ", flags: " + "; ".join([", ".join(verdict["flags"]), *(verdict.get("reasons") or [])]) if verdict.get("flags") else "",

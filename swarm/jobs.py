@@ -159,7 +159,10 @@ class Jobs:
         except (UserError, ConnectionError, InterruptedError):
             pass  # how it ended stands in the list
 
-    def _work(self, agent: str, job: Job, command: list[str], seconds: float, on_output: Callable[[bytes], None], gone: Callable[[], bool]) -> None:
+    def _work(
+        self, agent: str, job: Job, command: list[str], seconds: float, on_output: Callable[[bytes], None], gone: Callable[[], bool]
+    ) -> None:
+        """Wait for the job's turn and a slot, run it, and note how it ended, whatever happens."""
         cancelled, end = self._cancelled[agent, job.job], {"state": "lost"}
 
         def unwanted() -> bool:

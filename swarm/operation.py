@@ -50,7 +50,7 @@ def settled_isolation(allow_unisolated: bool, warn: Callable[[str], None]) -> st
 
 
 def new_run(
-    project: Path, agents: int | None, options: dict, isolation: str, keep_open: bool, agree: Callable[[str], None]
+    project: Path, agents: int | None, options: dict, isolation: str, keep_open: bool, agree: Callable[[str], None], tell: Callable[[str], None]
 ) -> RunPaths:
     """Make the run that a command line asks for. `agree(text)` is told what it will cost, where it costs money, and raises where
     nobody agrees. UserError, with nothing left behind, for what is wrong with the command line."""
@@ -64,15 +64,18 @@ def new_run(
     seconds = seconds_of(minutes, hours) or (PAID_SECONDS if asks else FREE_SECONDS)
     given = {name: value for name, value in options.items() if value is not None}
     if asks:
-        from swarm.costs import forecast, forecast_text  # a run that costs nothing needs no prices
+        from swarm.costs import forecast, forecast_text, is_free  # a run that asks no model needs no prices
 
         models = models_of(settings, agents)
         agents = len(models)
-        check_paid(settings)
         slots = make_slots(options.get("gpus"))
         facts = forecast(project, settings, models, options["task"], len(slots), seconds)
         given["evaluations_an_hour"] = facts["evaluations_an_hour"]
-        agree(forecast_text(facts))
+        if is_free(facts):
+            tell(forecast_text(facts))
+        else:
+            check_paid(settings)
+            agree(forecast_text(facts))
     made = Options(agents or 0, researcher=researcher, seconds=seconds, isolation=isolation, settings=settings, keep_open=keep_open,
                    prompt=Path(prompt) if prompt else None, **given)  # fmt: skip
     return create_run(made)
@@ -83,7 +86,7 @@ def check_paid(settings: Settings) -> None:
     if find_key() is None and settings.model.base_url == ANTHROPIC:
         raise UserError("no API key: set ANTHROPIC_API_KEY, or --base-url of a server that needs none")
     if settings.budget.dollars is None and settings.budget.agent_dollars is None:
-        raise UserError("say what the run may cost at most: --budget DOLLARS (also for a server that costs nothing)")
+        raise UserError("say what the run may cost at most: --budget DOLLARS (or its prices in aar.toml, where a server costs nothing)")
 
 
 def paid_again(paths: RunPaths, budget: float | None, agree: Callable[[str], None]) -> None:
@@ -100,6 +103,9 @@ def paid_again(paths: RunPaths, budget: float | None, agree: Callable[[str], Non
     limit = budget if budget is not None else current_budget(paths, config).get("dollars")
     if budget is not None and budget <= spent:
         raise UserError(f"--budget {budget:g}: run {paths.name} has spent ${spent:.2f} already; name the sum for the whole run")
+    models = {agent["model"] for agent in config["agents"] if agent.get("model")}
+    if all(not any(config["prices"].get(model, {"input": 1}).values()) for model in models):
+        return
     check_paid(Settings(model=config["model"], budget=config["budget"]))
     words = f"${spent:.2f} spent" + (f" of ${limit:.2f}" if limit is not None else "")
     agree(f"run {paths.name} asks a model at {config['model']['base_url']} and costs money: {words}")

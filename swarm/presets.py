@@ -3,6 +3,8 @@
     command = command_of(config["command"])
     argv = fill(command.argv, {"model": "claude-opus-5-5", "session": "6f1c...", ...})
 
+A run freezes `resolved_command(...)` into its run.toml, so that a later change here or in aar.toml does not change it.
+
 Fields are written {model}. An argument or a variable in which a field is empty is left out: `--effort={effort}` where no
 effort was said. Prompt and news come on standard input.
 """
@@ -15,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from state.errors import UserError
+from swarm.programs import find_program
 
 FIELDS = {
     "model": "its model, by the name that the API knows",
@@ -29,6 +32,7 @@ FIELDS = {
     "max_tokens": "that one turn may write",
 }
 _FIELD = re.compile(r"\{(" + "|".join(FIELDS) + r")\}")
+_A_KEY = re.compile(r"_(API_KEY|AUTH_TOKEN|ACCESS_TOKEN|SECRET)$")
 _LOOKS_LIKE_A_FIELD = re.compile(r"\{([a-z_]+)\}")
 NO_KEY = "sk-ant-api03-the-key-is-with-the-proxy-and-not-in-here"
 """CLIs ask for a key before they ask a server. The proxy takes it off and puts the real one on."""
@@ -51,7 +55,15 @@ _CLAUDE = (
 )  # fmt: skip
 _OPENCODE = ("opencode", "run", "--pure", "--auto", "--format", "json", "--model", "anthropic/{model}")
 # The CLI's own sandbox needs namespaces that this sandbox does not give; ours stands around it.
-_CODEX = ("--json", "--skip-git-repo-check", "--dangerously-bypass-approvals-and-sandbox", "--model", "{model}")
+_CODEX = (
+    "--json", "--skip-git-repo-check", "--dangerously-bypass-approvals-and-sandbox", "--model", "{model}",
+    "-c", 'model_provider="aar"',
+    "-c", 'model_providers.aar={name = "aar", base_url = "{url}/v1", env_key = "OPENAI_API_KEY", wire_api = "responses"}',
+    "--config=model_reasoning_effort={effort}", "-c", 'web_search="disabled"', "-c", "check_for_update_on_startup=false",
+    "-c", "analytics.enabled=false", "-c", "feedback.enabled=false",
+    # Tools that are described or run on the server's side, which the proxy refuses.
+    "--disable", "multi_agent", "--disable", "apps", "--disable", "plugins", "--disable", "image_generation",
+)  # fmt: skip
 
 PRESETS = {
     "claude": Command(
@@ -73,6 +85,7 @@ PRESETS = {
             ' "model": "anthropic/{model}", "small_model": "anthropic/{model}", "enabled_providers": ["anthropic"],'
             ' "provider": {"anthropic": {"options": {"baseURL": "{url}/v1"}, "models": {"{model}": {}}}}}',
             "OPENCODE_DISABLE_AUTOUPDATE": "1", "OPENCODE_DISABLE_MODELS_FETCH": "1", "OPENCODE_DISABLE_LSP_DOWNLOAD": "1",
+            "OPENCODE_EXPERIMENTAL_OUTPUT_TOKEN_MAX": "{max_tokens}",
         },
     ),
     # Asks /v1/responses, so the base URL has to be of a server that speaks it.
@@ -96,7 +109,18 @@ def command_of(settings: dict[str, Any]) -> Command:
     for text in (*command.argv, *command.resume, *settings.get("env", {}).values()):
         for unknown in set(_LOOKS_LIKE_A_FIELD.findall(text)) - set(FIELDS):
             raise UserError(f"aar.toml, [command]: {text!r} has no field {{{unknown}}}; there is {', '.join(FIELDS)}")
+    for variable in filter(_A_KEY.search, settings.get("env", {})):
+        raise UserError(f"aar.toml, [command] env: {variable} is left out, please: no key may be where agents are, the proxy adds it")
     return command
+
+
+def resolved_command(settings: dict[str, Any]) -> dict[str, Any]:
+    """[command] as a run keeps it: templates in place of the preset's name. UserError also where the program is not there, or
+    cannot be shown to a sandbox."""
+    command = command_of(settings)
+    for name in dict.fromkeys((command.argv[0], command.resume[0])):
+        find_program(name, command.binds)
+    return {"argv": list(command.argv), "resume": list(command.resume), "env": command.env, "binds": list(command.binds)}
 
 
 def fill(templates: Iterable[str], values: dict[str, str]) -> list[str]:

@@ -17,12 +17,15 @@ from state.errors import UserError
 from state.files import write_atomic
 from state.ledger import Ledger
 from state.paths import RunPaths
-from swarm.access import hold_run, load_config, open_for_submissions, open_repo
+from swarm.access import current_budget, hold_run, load_config, open_for_submissions, open_repo
 from swarm.board import Board
 from swarm.boxes import agent_honeypot, prepare_agent_folder, touched_baits
 from swarm.broker import Door
 from swarm.create import task_views
 from swarm.desk import Desk
+from swarm.key import Key, take_key
+from swarm.proxy_client import ProxyClient
+from swarm.purse import Purse
 from swarm.standing import Standing
 from swarm.supervisor import Supervisor
 
@@ -39,8 +42,8 @@ LAST_WORDS_SECONDS = 3.0
 class Operator:
     """One run while it is operated. `show(state)` is called about twice a second."""
 
-    def __init__(self, paths: RunPaths, show: Callable[[dict], None] | None = None):
-        self.paths, self.config = paths, load_config(paths)
+    def __init__(self, paths: RunPaths, show: Callable[[dict], None] | None = None, key: Key | None = None):
+        self.paths, self.config, self._key = paths, load_config(paths), key
         self.show = show or (lambda state: None)
         self.repo = open_repo(paths, self.config)
         self.board = Board(paths, self.repo)
@@ -82,6 +85,7 @@ class Operator:
         self._write_state()
         for name in self.names:
             self._doors.append(Door(self.desk, name, self.paths.door(name)))
+        self._open_models()
         self.desk.start()
         keeper = threading.Thread(target=self._keep_board, daemon=True, name="board")
         keeper.start()
@@ -97,7 +101,7 @@ class Operator:
         finally:
             self.supervisor.stop()
             self.desk.close()
-            for opened in (*self._doors, *self._baits.values()):
+            for opened in (*([self.proxy] if self.proxy else []), *self._doors, *self._baits.values()):
                 opened.close()
             self._keeper_stop.set()
             self.desk.board_changed.set()
@@ -115,6 +119,31 @@ class Operator:
         for name in self.names:
             prepare_agent_folder(self.paths, name)
             self._baits[name] = agent_honeypot(self.paths, name, self.config["isolation"])
+
+    def _open_models(self) -> None:
+        """Where the run asks models: start their proxy, and look after the money."""
+        if "budget" not in self.config:
+            return
+        budget = current_budget(self.paths, self.config)
+        self.purse = self.desk.purse = Purse(self.paths, budget)
+        models = {agent["name"]: [agent["model"]] for agent in self.config["agents"] if agent.get("model")}
+        url = self.config["model"]["base_url"]
+        self.proxy = ProxyClient(self.paths, models, self._key, url, budget, self.config.get("prices", {}), self._hear_proxy)
+
+    def _hear_proxy(self, event: dict) -> None:
+        match event["event"]:
+            case "refused":
+                self.desk.ledger_event("refused-by-proxy", event["agent"], event["detail"])
+                self.desk.problem(f"{event['agent']}: the model proxy refused {event['detail']}")
+            case "upstream" if event["ok"]:
+                self.desk.problem(f"the model's API is back: {event['detail']}")
+            case "upstream":
+                self.desk.problem(f"the model's API fails: {event['detail']}; agents wait")
+            case "gone":
+                self.desk.ledger_event("proxy-restarted", None, event["detail"])
+                self.desk.problem(event["detail"])
+            case "problem":
+                self.desk.problem(event["detail"])
 
     def _loop(self) -> None:
         shown = 0.0
@@ -187,7 +216,7 @@ def operate(paths: RunPaths, show: Callable[[dict], None] | None = None, seconds
     try:
         open_for_submissions(paths)
         task_views(load_config(paths)["task"])  # prepared on this machine?
-        operator = Operator(paths, show)
+        operator = Operator(paths, show, take_key())
         if seconds is not None:
             operator.config["seconds_limit"] = operator.seconds_used() + seconds
         before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}

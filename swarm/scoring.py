@@ -1,6 +1,6 @@
 """What scores a run's submissions, as the operator sees it: hands them to the evaluator, hears of verdicts, and starts it anew.
 
-    started, verdict, failed, problem, gone      what the evaluator says (eval/evaluator.py)
+    started, verdict, diversity, failed, problem, gone      what the evaluator says (eval/evaluator.py)
 
 A submission that takes the evaluator down with it again and again is given up with a verdict that says so; an evaluator
 that fails without anybody's fault ends the run (`fatal`).
@@ -11,11 +11,13 @@ from __future__ import annotations
 import threading
 
 from eval.client import EvaluatorClient
-from state.files import utc_now
+from state.files import append_jsonl, read_jsonl, utc_now
 from state.ledger import Ledger
 from state.paths import RunPaths
 from swarm.post_text import one_line
 
+DIVERSITY = "diversity.jsonl"
+"""How many different ideas the run's submissions amounted to, as time went by."""
 MOST_ATTEMPTS = 3
 """How often a submission may take the evaluator down with it before it is given up."""
 
@@ -34,6 +36,7 @@ class Scoring:
         self.problems: list[str] = []
         self.board_changed = threading.Event()
         self.fatal: str | None = None
+        self.diversity = read_jsonl(paths.root / DIVERSITY)
         self._changed = threading.Condition()
         self._attempts: dict[str, int] = {}
         self._failures: list[set[str]] = []
@@ -78,6 +81,10 @@ class Scoring:
                 self.ledger.refresh()
                 self.rungs.pop(name, None)
                 self.board_changed.set()
+            elif kind == "diversity":
+                level = {**event, "time": utc_now()}
+                append_jsonl(self.paths.root / DIVERSITY, level)
+                self.diversity.append(level)
             elif kind == "failed":
                 self.problem(f"evaluator, {name}: {event['detail']}")
                 self._failed_in.add(name)

@@ -44,15 +44,17 @@ class Sharing:
         self._shared: set[str] = set()
         self._told: dict[str, Told | None] = {}
         self._synced: dict[str, list] = {}
+        self._problem: Callable[[str], None] = lambda text: None
         self._lock = threading.RLock()
 
     def start(self, stop: threading.Event, problem: Callable[[str], None]) -> None:
         """Make the views of all agents there are, and keep them up to date until `stop` is set."""
         if not self.after:
             return
-        for agent, lasting in self._lasting.items():
+        self._problem = problem
+        for agent, lasting in list(self._lasting.items()):
             self.add(agent, lasting)
-        threading.Thread(target=self._keep, args=(stop, problem), daemon=True, name="sharing").start()
+        threading.Thread(target=self._keep, args=(stop,), daemon=True, name="sharing").start()
 
     def add(self, agent: str, lasting: bool) -> None:
         """Make the view of an agent before its first sandbox starts; also of one that comes back. `lasting`: it lives in one
@@ -118,20 +120,20 @@ class Sharing:
 
     def changed(self, agent: str) -> None:
         """The agent has committed or posted: show it its own work."""
-        if agent in self._began and (agent not in self._shared or self._lasting[agent]):
+        if agent not in self._began or (agent in self._shared and not self._lasting[agent]):
+            return
+        try:
             with self._lock:
                 self._update(agent)
+        except (OSError, subprocess.CalledProcessError) as error:  # what was committed stands; the next look tries again
+            said = getattr(error, "stderr", b"") or str(error).encode()
+            self._problem(f"the view of {agent} was not brought up to date: {said.decode(errors='replace').strip()[-200:]}")
 
-    def _keep(self, stop: threading.Event, problem: Callable[[str], None]) -> None:
+    def _keep(self, stop: threading.Event) -> None:
         while not stop.wait(LOOK_SECONDS):
             for agent in list(self._began):
-                try:
-                    if not self.sees_all(agent) or self._lasting[agent]:
-                        with self._lock:
-                            self._update(agent)
-                except (OSError, subprocess.CalledProcessError) as error:
-                    said = getattr(error, "stderr", b"") or str(error).encode()
-                    problem(f"the view of {agent} was not brought up to date: {said.decode(errors='replace').strip()[-200:]}")
+                self.sees_all(agent)
+                self.changed(agent)
 
     def _make(self, agent: str) -> None:
         folder = self.paths.agent(agent)

@@ -25,7 +25,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.messages_replies import Call, Reply, cut, cut_before_headers, empty, error, error_event, events_of, hang, held, raw, turn
+from tests.messages_replies import (
+    Call,
+    Reply,
+    cut,
+    cut_before_headers,
+    empty,
+    error,
+    error_event,
+    events_of,
+    hang,
+    held,
+    raw,
+    turn,
+)
 from tests.messages_rules import blocks_of, problem_of, signature
 
 __all__ = [

@@ -58,7 +58,9 @@ class Outcome(Protocol):
 
 
 class Hands(Protocol):
-    """A shell in the agent's sandbox; each command runs in a fresh one, in the worktree."""
+    """A shell in the agent's sandbox; each command runs in a fresh one, in the worktree. `box`: a sandbox.box.Box."""
+
+    box: Any
 
     def sh(self, command: str, stdin: str = "", seconds: float = 60.0) -> Outcome: ...
 

@@ -59,7 +59,7 @@ _RUN = "; ".join(
         '[ -d "$HOME/outputs" ] || { rm -f -- "$HOME/outputs"; mkdir -p -- "$HOME/outputs"; } || exit',
         "exec 2>/dev/null",
         '( cd -- "$(cat "$HOME/.cwd" 2>/dev/null || pwd)" 2>/dev/null || echo "(the working directory is gone; this is $PWD)"',
-        'trap "pwd >${HOME@Q}/.cwd" EXIT',  # wherever HOME points when it ends
+        'trap "{ pwd >${HOME@Q}/.cwd; } 2>/dev/null" EXIT',  # wherever HOME points when it ends
         "unset number most each mib oldest few",
         'eval "$__aar_command" ) </dev/null >"$HOME/outputs/$number.txt" 2>&1',
     ]

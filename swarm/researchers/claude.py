@@ -12,6 +12,7 @@ from typing import Any
 
 from state.errors import UserError
 from state.files import read_jsonl
+from swarm.post_text import one_line
 from swarm.researchers import AgentConfig, Hands, Parked, Record
 from swarm.researchers import bash_tool as bash
 from swarm.researchers.conversation import Conversation, cut_middle, text_block
@@ -202,7 +203,7 @@ class ClaudeResearcher:
             return
         number = self.conversation.begun + 1
         self.conversation.add(kind="begin", tool_use_id=name, output=bash.name_of(number))
-        self.config.tell("acting", cut_middle(" ".join(command.split()), 100, "..."))
+        self.config.tell("acting", one_line(command))
         try:
             shown = self.bash.run(number, command, seconds)
         except UserError as problem:

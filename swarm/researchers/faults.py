@@ -38,6 +38,9 @@ OVERLONG = re.compile(
     r"|maximum context|input length and .?max_tokens|too many tokens|request_too_large|request too large",
     re.IGNORECASE,
 )
+OVERLONG_STATUS = (400, 422, 500)
+"""Local servers say it in their own ways."""
+FOREIGN_THINKING = re.compile(r"signature|thinking.*block|block.*thinking")
 STATUS_OF = {
     "invalid_request_error": 400, "authentication_error": 401, "billing_error": 402, "permission_error": 403, "not_found_error": 404,
     "request_too_large": 413, "rate_limit_error": 429, "api_error": 500, "timeout_error": 504, "overloaded_error": 529,
@@ -68,15 +71,16 @@ def fault_of(error: Exception) -> Fault:
     said = error.api_message or (error.body if isinstance(error.body, str) else "") or error.message
     said = " ".join(said.split())[:LONG_LINE]
     headers = error.response.headers
-    if headers.get("aar-refused") == "budget":
-        return Fault("budget", said)
-    if status == 413 or OVERLONG.search(f"{error.type} {said}"):
+    refused = headers.get("aar-refused")  # by the proxy, whose line is clear by itself
+    if refused:
+        return Fault("budget" if refused == "budget" else "final", said)
+    if status == 413 or (status in OVERLONG_STATUS and OVERLONG.search(f"{error.type} {said}")):
         return Fault("overlong", said)
     if status in (408, 409, 429) or status >= 500 or headers.get("x-should-retry") == "true":
-        return Fault("again", f"{status} {(error.type or 'error').removesuffix('_error')}", _retry_after(headers))
-    if status == 400 and re.search(r"signature|thinking.*block|block.*thinking", said):
-        return Fault("thinking", said)
-    return Fault("final", f"{_WHY.get(status, 'the API refuses the request')} ({status} {error.type or 'error'}: {said})")
+        why = said[:100] if status == 502 else (error.type or "error").removesuffix("_error")  # the proxy says whom it cannot reach
+        return Fault("again", f"{status} {why}", _retry_after(headers))
+    line = f"{_WHY.get(status, 'the API refuses the request')} ({status} {error.type or 'error'}: {said})"
+    return Fault("thinking" if status == 400 and FOREIGN_THINKING.search(said) else "final", line)
 
 
 _WHY = {

@@ -8,12 +8,12 @@ Words of others are hostile text: each line of theirs is quoted and stands under
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from swarm.door import ask
+from swarm.post_text import plain
 
 News = Callable[[dict[str, Any] | None], tuple[list[dict[str, str]], dict[str, Any] | None]]
 """Takes the cursor of the last time, None at first; gives news and the next cursor."""
@@ -24,7 +24,6 @@ HEADINGS = {
     "": "From the run:",
 }
 MOST_CHARACTERS, MOST_LINE = 8000, 4000
-CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
 
 
 def ask_news(door: Path) -> News:
@@ -54,5 +53,5 @@ def _whose(kind: str) -> str:
 
 
 def _quoted(text: str) -> str:
-    lines = CONTROL.sub("", text[:MOST_LINE]).strip().splitlines()
+    lines = plain(text[:MOST_LINE], MOST_LINE).strip().splitlines()
     return "\n".join(f"> {line}" for line in lines)

@@ -18,6 +18,7 @@ from typing import Any
 
 import anthropic
 import httpx2
+from anthropic.types import Message, RawMessageStreamEvent
 
 from swarm.researchers.faults import CutOff
 from swarm.settings import Model as ModelSettings
@@ -55,6 +56,7 @@ class Model:
         self.mark = {"type": "ephemeral"} | ({"ttl": "1h"} if settings.cache_ttl == "1h" else {})
         # A turn never takes more than a quarter of a small context.
         self.most_tokens = min(settings.max_tokens, settings.context_tokens // 4)
+        self._written: list[tuple[list, int, bytes]] = []
         self._fixed: dict[str, Any] = {"model": name, "tools": tools}
         if system:  # the tools stand before it in the prefix that is cached
             self._fixed["system"] = [{"type": "text", "text": system, "cache_control": self.mark}]
@@ -62,7 +64,8 @@ class Model:
             self._fixed["thinking"] = {"type": "adaptive"}
         if settings.effort:
             self._fixed["output_config"] = {"effort": settings.effort}
-        transport = httpx2.HTTPTransport(uds=f"/proc/self/fd/{self._folder}/model.sock")
+        # Plain HTTP on a private socket: without `verify=False` every agent would read the machine's certificates for nothing.
+        transport = httpx2.HTTPTransport(uds=f"/proc/self/fd/{self._folder}/model.sock", verify=False)
         http = httpx2.Client(transport=transport, timeout=TIMEOUT, trust_env=False)
         # The proxy knows who asks by the socket and adds the key.
         self._client = anthropic.Anthropic(api_key="of-the-proxy", base_url="http://proxy", http_client=http, max_retries=0)
@@ -74,16 +77,33 @@ class Model:
     def ask(self, messages: list[dict[str, Any]]) -> Turn:
         """Raises one of faults.ERRORS."""
         began = time.monotonic()
-        # By extra_body: the SDK would walk through every block of a long conversation to check names that are right.
-        stream = self._client.messages.create(
-            **self._fixed, max_tokens=self.most_tokens, messages=[], stream=True, extra_body={"messages": messages}, timeout=TIMEOUT
-        )
+        # Not by messages.create: it would copy and write anew every block of a long conversation, each turn.
+        stream = self._client.post(
+            "/v1/messages", content=self._body(messages), cast_to=Message, stream=True, stream_cls=anthropic.Stream[RawMessageStreamEvent],
+            options={"headers": {"content-type": "application/json"}, "timeout": TIMEOUT},
+        )  # fmt: skip
         with stream:
             turn = read_turn(stream)
             told = stream.response.headers.get("aar-max-tokens", "")
         turn.most_tokens = int(told) if told.isdigit() else self.most_tokens
         turn.seconds = round(time.monotonic() - began, 3)
         return turn
+
+    def _body(self, messages: list[dict[str, Any]]) -> bytes:
+        """The request. A message that is as it was in the last one is not written again: Conversation makes a new list where it
+        changes one, but for adding to the last."""
+        written, pieces = self._written, []
+        for place, message in enumerate(messages):
+            content = message["content"]
+            if place >= len(written) or written[place][0] is not content or written[place][1] != len(content):
+                written[place:] = [(content, len(content), _written(message))]
+            pieces.append(written[place][2])
+        fixed = _written({**self._fixed, "max_tokens": self.most_tokens, "stream": True})
+        return b"".join([fixed[:-1], b',"messages":[', b",".join(pieces), b"]}"])
+
+
+def _written(value: dict[str, Any]) -> bytes:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode(errors="backslashreplace")
 
 
 def read_turn(events) -> Turn:

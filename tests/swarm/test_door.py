@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from state.files import read_jsonl
 from state.ledger import Ledger
 from tests.swarm.opened import NAIVE, Run
 
@@ -56,6 +57,31 @@ def test_asking_again_for_the_same_commit_gives_the_same_submission(run):
     second = run.submit(NAIVE.format(l2=0.7), "methods/again.py", options="--json")
     assert (first["submission"], first["commit"]) == (second["submission"], second["commit"])
     assert run.sh(f"aar wait {first['submission']}").code == 0
+
+
+def test_a_prediction_is_shown_beside_its_verdict_to_who_made_it_only(run):
+    some = "def fit(w2s):\n    sure = w2s.weak[:, 1] > 0.8\n    return w2s.student().fit(w2s.texts, sure.astype(float), l2=2.0)\n"
+    verdict = run.submit(some, "methods/foretold.py", options="--predict 0.77 --wait --json")
+    assert verdict["predict"] == 0.77
+    row = f"{verdict['submission']} agent-1"
+    for agent, foretold in (("agent-1", True), ("agent-2", False)):
+        line = next(line for line in run.sh("aar scores", agent=agent).output.splitlines() if line.startswith(row))
+        assert (", predicted 0.77" in line) is foretold
+    run.desk.board.write_results(run.desk.ledger)
+    assert "| agent-1 | 1 |" in (run.paths.board / "results.md").read_text()
+
+
+def test_after_a_full_rung_the_operator_is_told_how_many_different_ideas_there_are_and_remembers(run):
+    for number, expression in enumerate(("w2s.weak", "(w2s.weak[:, 0] < 0.4).astype(float)", "w2s.weak[:, ::-1]")):
+        run.submit(f"def fit(w2s):\n    return w2s.student().fit(w2s.texts, {expression}, l2=0.01)\n", f"methods/idea{number}.py")
+    deadline = time.monotonic() + 30
+    while not run.desk.diversity or run.desk.diversity[-1]["over"] < 3:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    level = run.desk.diversity[-1]
+    assert 1 < level["code"] <= level["over"] <= 12 and 1 < level["predictions"] <= level["over"]
+    assert run.desk.narrowing() is None
+    assert read_jsonl(run.paths.root / "diversity.jsonl")[: len(run.desk.diversity)] == run.desk.diversity
 
 
 def test_the_task_is_told_with_what_it_can_resolve_and_what_is_left(run):

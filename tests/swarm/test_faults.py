@@ -1,5 +1,7 @@
 """Whatever goes wrong with the API: what can be waited for is waited for, in sight; what cannot ends at once, with a clear line."""
 
+from dataclasses import replace
+
 import pytest
 
 from swarm.researchers import Parked
@@ -51,6 +53,7 @@ def requests(server):
         (error(529, "overloaded_error", "Overloaded"), "529 overloaded"),
         (error(500, "api_error", "Internal server error"), "500 api"),
         (error(503, "api_error", "unavailable"), "503 api"),
+        (error(502, "api_error", "no connection to example.org"), "502 no connection to example.org"),
         (error(408, "timeout_error", "slow"), "408 timeout"),
         (cut_before_headers(), "the answer was cut off"),
         (cut(ECHO, after_events=2), "the answer was cut off"),
@@ -58,7 +61,7 @@ def requests(server):
         (error_event(ECHO, 3, "overloaded_error"), "529 overloaded"),
         (error_event(ECHO, 1, "api_error"), "500 api"),
     ],
-    ids=["529", "500", "503", "408", "no headers", "cut early", "cut late", "error event", "error event early"],
+    ids=["529", "500", "503", "502", "408", "no headers", "cut early", "cut late", "error event", "error event early"],
 )
 def test_what_passes_is_asked_again_and_no_tool_of_a_broken_turn_runs(tmp_path, fault, line):
     thinker, server, clock = play(tmp_path, fault, fault, ECHO, FINISH)
@@ -223,6 +226,21 @@ def test_a_tool_call_whose_json_is_cut_by_the_server_is_answered_and_not_run(tmp
     long = turn(tools=[("bash", {"command": "echo " + "long " * 3000})])
     thinker, server, _ = play(tmp_path, long, FINISH, settings={"max_tokens": 512, "thinking": "none"})
     assert "cut off at 512 tokens" in thinker.results()[0] and not thinker.entries("begin")
+
+
+def test_max_tokens_that_the_proxy_has_shrunk_are_what_the_model_is_told(tmp_path):
+    shrunk = replace(turn(tools=[("bash", {"command": "ls"})], stop_reason="max_tokens"), headers={"aar-max-tokens": "700"})
+    thinker, _, _ = play(tmp_path, shrunk, FINISH)
+    assert "cut off at 700 tokens" in thinker.results()[0]
+
+
+def test_what_the_proxy_refuses_parks_in_its_own_words(tmp_path):
+    thinker = Thinker(tmp_path / "a")
+    line = "the model x is not among those of agent-1"
+    with MessagesServer(scripted(error(403, "permission_error", line, {"aar-refused": "model"})), path=tmp_path / "a" / "model.sock"):
+        with pytest.raises(Parked) as parked:
+            thinker.start().step()
+    assert str(parked.value) == line
 
 
 def test_a_refused_turn_is_dropped_and_the_model_told_to_go_another_way(tmp_path):

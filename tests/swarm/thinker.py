@@ -1,15 +1,18 @@
 """An agent with the researcher `claude` in a folder of its own, against a scripted server on its socket.
 
-    python -m tests.swarm.thinker FOLDER        the agent as a process that can be killed; builds what is in the folder anew
+    python -m tests.swarm.thinker FOLDER        lives the agent until it has finished: whenever its process is killed, another
+                                                begins on the same folder. Prints the pid of each.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
 
+from sandbox.bare import die_with_parent
 from sandbox.box import Box, Limits, Mount
 from state.files import append_jsonl, read_jsonl, utc_now
 from state.lifeline import end_with_starter
@@ -61,9 +64,22 @@ def run(researcher: ClaudeResearcher, most: int = 100) -> int:
     raise AssertionError(f"not finished after {most} steps")
 
 
-if __name__ == "__main__":
-    end_with_starter()
-    researcher = Thinker(Path(sys.argv[1])).start()
+def live(folder: Path) -> None:
+    """One life of the agent."""
+    researcher = Thinker(folder).start()
     researcher.patience.sleep = lambda seconds: None
     while researcher.step():
         pass
+
+
+if __name__ == "__main__":
+    end_with_starter()
+    status = 1
+    while status:
+        pid = os.fork()  # the SDK is imported once, not for every life
+        if pid == 0:
+            die_with_parent()
+            live(Path(sys.argv[1]))
+            os._exit(0)
+        print(pid, flush=True)
+        status = os.waitpid(pid, 0)[1]

@@ -1,0 +1,91 @@
+"""How long a request is at most, in tokens, before anybody has counted it.
+
+No token is shorter than a byte, so the bytes of a request are a bound, about four times too high. Where a request goes on from an
+earlier one, whose tokens the API has told, only what was added is counted by its bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+import threading
+from collections import OrderedDict
+from typing import Any
+
+from swarm.asked import OVERHEAD_IMAGE, Asked, images_in
+
+MARGIN = 300
+"""Tokens around what was added."""
+MOST_REMEMBERED = 200
+"""Conversations of one agent; the oldest is forgotten."""
+NEUTRAL = {
+    "messages", "input", "max_tokens", "max_output_tokens", "stream", "stream_options", "metadata", "client_metadata", "temperature",
+    "top_p", "top_k", "stop_sequences", "service_tier", "store", "include", "user", "prompt_cache_key", "cache_control",
+}  # fmt: skip
+"""Fields beside which a conversation has the same length. All others are part of what has to be equal."""
+
+
+MARKERS = ({"type": "ephemeral"}, {"type": "ephemeral", "ttl": "5m"}, {"type": "ephemeral", "ttl": "1h"})
+
+
+class Lengths:
+    """Told lengths, for each agent. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._told: dict[str, OrderedDict[bytes, int]] = {}
+
+    def bound(self, agent: str, asked: Asked, beta: str = "") -> tuple[int, bytes]:
+        """No fewer tokens than the request has, and the name under which to tell how many it had. `beta`: of its headers, which
+        may change how the API counts."""
+        marks = _marks(asked, beta)
+        added = 0
+        with self._lock:
+            told = self._told.get(agent, OrderedDict())
+            for place in range(len(marks) - 1, -1, -1):
+                mark, size = marks[place]
+                if mark in told:
+                    told.move_to_end(mark)
+                    return min(asked.bytes_bound, told[mark] + added + MARGIN), marks[-1][0]
+                added += size
+        return asked.bytes_bound, marks[-1][0]
+
+    def tell(self, agent: str, name: bytes, tokens: int) -> None:
+        """So many tokens the request had."""
+        if not tokens:
+            return
+        with self._lock:
+            told = self._told.setdefault(agent, OrderedDict())
+            told[name] = tokens
+            told.move_to_end(name)
+            if len(told) > MOST_REMEMBERED:
+                told.popitem(last=False)
+
+
+def _marks(asked: Asked, beta: str) -> list[tuple[bytes, int]]:
+    """For each message: a digest of all up to it, and the most tokens that it adds."""
+    frame = {name: value for name, value in asked.body.items() if name not in NEUTRAL}
+    if not asked.items:  # said in one piece, which nothing goes on from
+        frame["whole"] = asked.body.get("input") or asked.body.get("messages")
+    if asked.body.get("context_management"):  # what it clears now may count the next time
+        frame["once"] = secrets.token_hex(8)
+    digest = hashlib.sha256(_bare([asked.path, beta, frame]))
+    marks = [(digest.digest(), 0)]
+    for item in asked.items:
+        data = _bare(item)
+        digest.update(len(data).to_bytes(8, "big") + data)
+        marks.append((digest.digest(), len(data) + OVERHEAD_IMAGE * images_in(asked.path, item)))
+    return marks
+
+
+def _bare(value: Any) -> bytes:
+    return json.dumps(_without_markers(value), ensure_ascii=False, separators=(",", ":")).encode(errors="backslashreplace")
+
+
+def _without_markers(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _without_markers(inner) for name, inner in value.items() if name != "cache_control" or inner not in MARKERS}
+    if isinstance(value, list):
+        return [_without_markers(inner) for inner in value]
+    return value

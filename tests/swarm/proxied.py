@@ -1,0 +1,113 @@
+"""A model proxy between a scripted server and clients of nine agents: as a process, as in a run, or in this process, for speed."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import httpx2
+
+from state.files import read_jsonl
+from state.paths import RunPaths
+from state.spend import Spend
+from swarm.key import Key
+from swarm.proxy import Proxy
+from swarm.proxy_client import ProxyClient, listen_at
+
+KEY = "sk-the-key-of-this-test-7c1f"
+MODEL = "claude-opus-5-5"
+
+
+class Proxied:
+    """`agents` with a proxy before `base_url`. A context manager."""
+
+    def __init__(
+        self, folder: Path, base_url: str, agents: Sequence[str] = ("alpha",), models: Sequence[str] = (MODEL,), inside: bool = False,
+        auth: str = "x-api-key", prices: dict | None = None, **limits: float,
+    ):  # fmt: skip
+        self.paths = RunPaths(folder)
+        for agent in agents:
+            self.paths.agent(agent).mkdir(parents=True, exist_ok=True)
+        self.events: list[dict] = []
+        self._changed = threading.Condition()
+        self._clients: list[httpx2.Client] = []
+        self.allowed = {agent: list(models) for agent in agents}
+        self.inside: Proxy | None = None
+        self.outside: ProxyClient | None = None
+        if inside:
+            orders = {"key": KEY, "auth": auth, "base_url": base_url, "models": self.allowed, "spend": str(self.paths.spend),
+                      "limits": limits, "prices": prices or {}}  # fmt: skip
+            self.inside = Proxy(orders, self._heard)
+            for agent in agents:
+                self.inside.listen(agent, listen_at(self.paths.model(agent)))
+        else:
+            self.outside = ProxyClient(self.paths, self.allowed, Key(KEY, auth), base_url, limits, prices or {}, self._heard)
+            self.wait_for("ready")
+
+    def __enter__(self) -> Proxied:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for client in self._clients:
+            client.close()
+        if self.outside is not None:
+            self.outside.close()
+
+    def _heard(self, event: dict) -> None:
+        with self._changed:
+            self.events.append(event)
+            self._changed.notify_all()
+
+    def wait_for(self, event: str, number: int = 1) -> dict:
+        """The event of that name, the `number`-th."""
+        def found() -> list[dict]:
+            return [one for one in self.events if one["event"] == event]
+
+        with self._changed:
+            assert self._changed.wait_for(lambda: len(found()) >= number, timeout=60), f"no {event} among {self.events}"
+            return found()[number - 1]
+
+    def client(self, agent: str = "alpha") -> httpx2.Client:
+        """A client that talks to the agent's socket."""
+        client = httpx2.Client(transport=httpx2.HTTPTransport(uds=str(self.paths.model(agent))), base_url="http://proxy", timeout=60)
+        self._clients.append(client)
+        return client
+
+    def connection(self, agent: str = "alpha") -> socket.socket:
+        connection = socket.socket(socket.AF_UNIX)
+        connection.settimeout(60)
+        connection.connect(str(self.paths.model(agent)))
+        return connection
+
+    def spend(self) -> Spend:
+        return Spend(self.paths.spend)
+
+    def records(self, kind: str) -> list[dict]:
+        return [record for record in read_jsonl(self.paths.spend) if record["kind"] == kind]
+
+    def settled(self, number: int) -> list[dict]:
+        """The settled records, once there are so many."""
+        return until(lambda: found if len(found := self.records("settled")) >= number else None)
+
+
+def until(look: Callable[[], Any]) -> Any:
+    """What `look()` finds, once it finds something: for what happens in files of another process."""
+    deadline = time.monotonic() + 60
+    while not (found := look()):
+        assert time.monotonic() < deadline, "it never came"
+        time.sleep(0.005)
+    return found
+
+
+def body(text: str = "go", model: str = MODEL, max_tokens: int = 1000, stream: bool = True, **more: Any) -> dict[str, Any]:
+    return {"model": model, "max_tokens": max_tokens, "stream": stream, "messages": [{"role": "user", "content": text}], **more}
+
+
+def raw_request(method: str, target: str, data: dict | None = None, host: str = "proxy") -> bytes:
+    sent = json.dumps(data).encode() if data is not None else b""
+    return f"{method} {target} HTTP/1.1\r\nhost: {host}\r\ncontent-length: {len(sent)}\r\n\r\n".encode() + sent
