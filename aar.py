@@ -19,8 +19,8 @@ if __name__ == "__main__":
     enter(PROJECT)
 
 import click  # noqa: E402
-import tomli  # noqa: E402
 
+from state.config import read_config  # noqa: E402
 from state.errors import UserError  # noqa: E402
 from state.ledger import Ledger  # noqa: E402
 from state.paths import NAME, RunPaths, find_run, runs_folder  # noqa: E402
@@ -67,21 +67,11 @@ def start_run(agents: int | None, detach, no_verify, allow_unisolated, yes, keep
     from swarm.operation import new_run
 
     isolation = walls(allow_unisolated)
-    paths = new_run(PROJECT, agents, options, isolation, keep_open, lambda text: agree(text, yes), click.echo)
+    paths = new_run(PROJECT, agents, options, isolation, keep_open, lambda text: flags.agree(text, yes), click.echo)
     if detach:
         click.echo(go_on_in_background(paths, PROJECT, None, no_verify, keep_open))
     else:
         operate_here(paths, no_verify=no_verify, keep_open=keep_open)
-
-
-def agree(text: str, yes: bool) -> None:
-    """Say what a run will cost and ask whether it should."""
-    click.echo(text)
-    if yes:
-        return
-    if not sys.stdin.isatty():
-        raise UserError("a run that costs money asks first: say --yes where there is no terminal")
-    click.confirm("go ahead?", abort=True)
 
 
 def walls(allow_unisolated: bool) -> str:
@@ -95,21 +85,17 @@ def operate_here(paths: RunPaths, seconds: float | None = None, no_verify: bool 
     from swarm.operation import run_to_end
     from view.format import tell
     from view.live import LiveView
-    from view.scores import summary_text
+    from view.scores import ending_words, summary_text
 
     ended, sealed = run_to_end(paths, LiveView(paths, sys.stdout.isatty()), tell, seconds, no_verify, keep_open)
-    tell(summary_text(paths, Ledger(paths.ledger), sealed, tomli.loads(paths.toml.read_text())))
+    tell(summary_text(paths, Ledger(paths.ledger), sealed, read_config(paths)))
     if ended == "stopped":
-        tell(f"stopped before its time was over: `python aar.py resume {paths.name}` goes on")
+        tell(ending_words(paths.name, keep_open))
 
 
 @main.command()
 @click.argument("task", default="reviews")
-@click.option("--data", help="The folder of jsonl files of a task that takes its data from one.")
-@click.option("--strong", help="Another strong model: an embedded one, a hub name (NAME or NAME@REVISION) or a folder.")
-@click.option("--weak", help="Another weak model: the same, or forest or logistic.")
-@click.option("--students", type=click.Choice(["probe", "finetune", "default"]), help="What is trained, in search and verification alike.")
-@click.option("--prompts", is_flag=True, help="Also what the strong model answers under the task's prompts.")
+@flags.of_a_task
 def prepare(task: str, prompts: bool, **told: str | None) -> None:
     """Build a task once on this machine: packages, models, features, draws and anchors.
 
@@ -262,6 +248,22 @@ def say_to(run: str, text: str, title: str | None, kind: str, name: str) -> None
     click.echo(f"posted as {say_in_forum(find_run(PROJECT, run), name, kind, title or text[:60], text)}")
 
 
+@main.command("join")
+@click.argument("run")
+@click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="[-- CMD ...]")
+@flags.name
+@flags.direction
+def join_run(run: str, command: tuple[str, ...], name: str | None, direction: str | None) -> None:
+    """Take part in a run as one more agent: a shell in a worktree and sandbox of your own, or one command.
+
+    Come back under the same name and your files and your branch are as you left them. `resume RUN --keep-open` opens a
+    run whose time is over for people.
+    """
+    from swarm.join import join
+
+    sys.exit(join(find_run(PROJECT, run), name, direction, list(command)))
+
+
 @main.command()
 @click.argument("run")
 def stop(run: str) -> None:
@@ -289,10 +291,10 @@ def resume(run: str, minutes, hours, detach: bool, no_verify: bool, keep_open: b
     from swarm.operation import paid_again, seconds_of
 
     paths = find_run(PROJECT, run)
-    if tomli.loads(paths.toml.read_text())["isolation"] != "none":
+    if read_config(paths)["isolation"] != "none":
         walls(False)
     seconds = seconds_of(minutes, hours)
-    paid_again(paths, budget, lambda text: agree(text, yes))
+    paid_again(paths, budget, lambda text: flags.agree(text, yes))
     if detach:
         click.echo(go_on_in_background(paths, PROJECT, seconds, no_verify, keep_open))
     else:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import tomli
 from filelock import FileLock, Timeout
 
+from state.config import read_config
 from state.errors import UserError
 from state.ledger import Ledger
 from state.paths import RunPaths
@@ -15,7 +15,8 @@ from swarm.repo import RunRepo
 
 
 def load_config(paths: RunPaths) -> dict:
-    return tomli.loads(paths.toml.read_text())
+    """run.toml and the people who joined since."""
+    return read_config(paths)
 
 
 def current_budget(paths: RunPaths, config: dict) -> dict:
@@ -39,6 +40,17 @@ def hold_run(paths: RunPaths) -> FileLock:
     except Timeout:
         raise UserError(f"run {paths.name} is being operated already: `python aar.py status {paths.name}`") from None
     return lock
+
+
+def is_operated(paths: RunPaths) -> bool:
+    """Whether a process operates the run just now."""
+    lock = FileLock(paths.lock)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return True
+    lock.release()
+    return False
 
 
 def open_for_submissions(paths: RunPaths) -> None:

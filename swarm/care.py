@@ -12,26 +12,15 @@ import time
 from pathlib import Path
 
 import psutil
-from filelock import FileLock, Timeout
 
 from state.errors import UserError
 from state.paths import NAME, RunPaths, find_run
-from swarm.access import load_config, open_repo
+from swarm.access import is_operated, load_config, open_repo
 from swarm.board import Board
 from swarm.forum import write_post
 from swarm.repo import open_user_repository
 
 STOP_SECONDS = 15.0
-
-
-def _is_operated(paths: RunPaths) -> bool:
-    lock = FileLock(paths.lock)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        return True
-    lock.release()
-    return False
 
 
 def say_in_forum(paths: RunPaths, author: str, kind: str, title: str, body: str) -> str:
@@ -41,7 +30,7 @@ def say_in_forum(paths: RunPaths, author: str, kind: str, title: str, body: str)
     if kind == "result":
         raise UserError("a result names a submission and comes from its agent: use --type insight, question, hypothesis or error")
     name = write_post(paths.forum, author, kind, title, body)
-    if not _is_operated(paths):
+    if not is_operated(paths):
         repo = open_repo(paths, load_config(paths))
         Board(paths, repo).commit(f"Post by {author}")
         if problem := repo.mirror():
@@ -60,7 +49,7 @@ def _operator_pid(paths: RunPaths) -> int | None:
 
 def stop_run(paths: RunPaths) -> str:
     """Ask the operator of a run to end it and wait until it has; a line about it."""
-    if not _is_operated(paths):
+    if not is_operated(paths):
         return f"run {paths.name} is not going on"
     pid = _operator_pid(paths)
     if pid is None:
@@ -68,7 +57,7 @@ def stop_run(paths: RunPaths) -> str:
     os.kill(pid, signal.SIGTERM)
     deadline = time.monotonic() + STOP_SECONDS
     while time.monotonic() < deadline:
-        if not _is_operated(paths):
+        if not is_operated(paths):
             return f"run {paths.name} is stopped; `python aar.py resume {paths.name}` goes on"
         time.sleep(0.1)
     raise UserError(f"run {paths.name} (process {pid}) did not stop within {STOP_SECONDS:.0f} s: `kill -9 {pid}` loses nothing")
@@ -84,7 +73,7 @@ def go_on_in_background(paths: RunPaths, project: Path, seconds: float | None, n
             stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd=project,
         )  # fmt: skip
     deadline = time.monotonic() + STOP_SECONDS
-    while not _is_operated(paths):
+    while not is_operated(paths):
         if time.monotonic() > deadline:
             raise UserError(f"run {paths.name} did not start in the background: see {paths.log}")
         time.sleep(0.1)
@@ -103,7 +92,7 @@ def clean_plan(paths: RunPaths, force: bool, project: Path) -> dict:
     if not paths.root.exists():
         if not ours:
             find_run(project, paths.name)
-    elif _is_operated(paths):
+    elif is_operated(paths):
         raise UserError(f"run {paths.name} is going on: `python aar.py stop {paths.name}` first")
     others = [head.commit for head in user.heads if not head.name.startswith(prefix)]
     current = None if user.head.is_detached else user.active_branch.name

@@ -50,7 +50,9 @@ class Desk(Scoring):
         self.jobs = Jobs(paths, config, slots, self.stop)
         self.directions = {agent["name"]: agent["direction"] for agent in config["agents"]}
         self.sharing = Sharing(paths, config, self.directions, self._has_verdict, lambda: self.seconds_used())
-        self.accepting = True
+        self.accepting, self.kept_open = True, False
+        self.out_of_time: set[str] = set()
+        """Agents whose time is over while the run is kept open for people (`kept_open`)."""
         self.waited_for: set[str] = set()
         """Submissions whose verdict was asked for and told."""
         self.purse: Purse | None = None
@@ -97,7 +99,7 @@ class Desk(Scoring):
             for record in self.ledger.submissions.values():
                 if (record["agent"], record["commit"], record["method"]) == (agent, commit, method):
                     return self._queued(record)
-            if not self.accepting:
+            if not self.accepting or agent in self.out_of_time:
                 raise UserError("the run takes no more submissions: its time is over")
             self._check_budget(agent)
             waiting = sum(record["agent"] == agent for record in self.ledger.waiting())
@@ -237,7 +239,7 @@ class Desk(Scoring):
             "description": (folder / "description.md").read_text(),
             "agent": agent,
             "direction": self.directions.get(agent, "none"),
-            "seconds_left": round(left),
+            "seconds_left": None if self.kept_open else round(left),
             "submissions": sum(record["agent"] == agent for record in list(self.ledger.submissions.values())),
             "submissions_left": self.left(agent),
             "smallest_difference": self._smallest_difference(),

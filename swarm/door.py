@@ -150,7 +150,8 @@ def main():
         print(answer["description"])
         noise = answer["smallest_difference"]
         print("smallest difference in PGR that a full verdict can tell: %s" % ("not known yet" if noise is None else "about %.2f" % noise))
-        print("you are %s, direction %s, %d submissions so far, %d s left" % tuple(answer[k] for k in ("agent", "direction", "submissions", "seconds_left")))
+        left = "no end of time" if answer["seconds_left"] is None else "%d s left" % answer["seconds_left"]
+        print("you are %s, direction %s, %d submissions so far, %s" % (*(answer[k] for k in ("agent", "direction", "submissions")), left))
         print("submissions left: %(agent)d of yours, %(fleet)d of all agents" % answer["submissions_left"])
         print("read: %s" % answer["files"])
     elif "returncode" in answer:

@@ -68,7 +68,7 @@ def _marks(asked: Asked, beta: str) -> list[tuple[bytes, int]]:
     frame = {name: value for name, value in asked.body.items() if name not in NEUTRAL}
     if not asked.items:  # said in one piece, which nothing goes on from
         frame["whole"] = asked.body.get("input") or asked.body.get("messages")
-    if asked.body.get("context_management"):  # what it clears now may count the next time
+    if _clears(asked.body.get("context_management")):  # what it clears now may count the next time
         frame["once"] = secrets.token_hex(8)
     digest = hashlib.sha256(_bare([asked.path, beta, frame]))
     marks = [(digest.digest(), 0)]
@@ -77,6 +77,11 @@ def _marks(asked: Asked, beta: str) -> list[tuple[bytes, int]]:
         digest.update(len(data).to_bytes(8, "big") + data)
         marks.append((digest.digest(), len(data) + OVERHEAD_IMAGE * images_in(asked.path, item)))
     return marks
+
+
+def _clears(management: Any) -> bool:
+    edits = management.get("edits") if isinstance(management, dict) else management
+    return bool(edits) and not (isinstance(edits, list) and all(isinstance(edit, dict) and edit.get("keep") == "all" for edit in edits))
 
 
 def _bare(value: Any) -> bytes:

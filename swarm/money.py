@@ -60,10 +60,12 @@ class Money:
             self._append_settled(record, record["dollars"], Usage(input_tokens=record["tokens"]), 0, False, 0.0)
 
     def reserve(self, agent: str, asked: Asked, bound: int, gone: Callable[[], bool]) -> Ticket:
-        """Set aside the most that a call with `bound` input tokens can cost. Raises Gone where `gone()` becomes true while it waits."""
+        """Set aside the most that a call with `bound` input tokens can cost. Raises Gone where `gone()` is true, also while it waits."""
         least = min(LEAST, asked.max_tokens)
         with self._room:
             while True:
+                if gone():
+                    raise Gone
                 fits = self._fitting(agent, asked, bound, self._spend.total)
                 if fits >= min(DECENT, asked.max_tokens):
                     break
@@ -74,8 +76,6 @@ class Money:
                 if fits == at_best:
                     break
                 self._room.wait(LOOK_SECONDS)
-                if gone():
-                    raise Gone
             self._stopped.pop(agent, None)
             dollars = self._prices.worst(asked.model, bound, fits, asked.ttl)
             ticket = Ticket(secrets.token_hex(8), agent, asked.model, fits, dollars, bound + fits)

@@ -181,7 +181,7 @@ def _left(desk: Desk, agent: str, seen: Cursor, tell) -> None:
 def budgets_of(desk: Desk, agent: str) -> dict[str, tuple[float, float, str]]:
     """What an agent has left: name -> (rest, limit, both in words). Only what has a limit."""
     limit, left = desk.config["seconds_limit"], desk.config["seconds_limit"] - desk.seconds_used()
-    found = {"time": (left, limit, f"{max(0.0, left) / 60:.0f} of {limit / 60:.0f} minutes of the run")}
+    found = {} if desk.kept_open else {"time": (left, limit, f"{max(0.0, left) / 60:.0f} of {limit / 60:.0f} minutes of the run")}
     if most := desk.config.get("submissions_limit"):
         rest = desk.left(agent)["agent"]
         found["submissions"] = (rest, most, f"{rest} of your {most} submissions")

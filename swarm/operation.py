@@ -128,7 +128,7 @@ def run_to_end(
     open_for_submissions(paths)
     tell(f"run {paths.name}: state in {paths.root}, branches aar/{paths.name}/*; Ctrl-C stops it, resume goes on")
     with live as view:
-        ended = operate(paths, view.update, seconds)
+        ended = operate(paths, view.update, seconds, keep_open)
     best = finalists(Ledger(paths.ledger)) if ended == "finished" and not no_verify else []
     if not best:
         return ended, []

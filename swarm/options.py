@@ -1,11 +1,17 @@
-"""The flags of a run: what it works on, what it may ask and spend, what agents are told. aar.py hangs them on its commands."""
+"""The flags of a run: what it works on, what it may ask and spend, what agents are told; and of other commands that have many.
+
+aar.py hangs them on its commands.
+"""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 
 import click
+
+from state.errors import UserError
 
 yes = click.option("--yes", is_flag=True, help="Do not ask before a run that costs money.")
 keep_open = click.option("--keep-open", is_flag=True, help="Stay open for people (`join`) when the agents have stopped; `stop` ends it.")
@@ -16,6 +22,16 @@ unverified = click.option("--no-verify", is_flag=True, help="Do not open the sea
 detach = click.option("--detach", is_flag=True, help="Go on in the background, also when this terminal is lost.")
 unisolated = click.option("--allow-unisolated", is_flag=True, help="Go on without walls; everything is stamped `isolation: none`.")
 
+name = click.option("--name", help="Who you are there. Default: your login name.")
+direction = click.option("--direction", type=click.Path(dir_okay=False), metavar="FILE", help="What you begin with, in your words.")
+
+TASK = (
+    click.option("--data", help="The folder of jsonl files of a task that takes its data from one."),
+    click.option("--strong", help="Another strong model: an embedded one, a hub name (NAME or NAME@REVISION) or a folder."),
+    click.option("--weak", help="Another weak model: the same, or forest or logistic."),
+    click.option("--students", type=click.Choice(["probe", "finetune", "default"]), help="What is trained, in search and verification alike."),
+    click.option("--prompts", is_flag=True, help="Also what the strong model answers under the task's prompts."),
+)
 RUN = (
     click.option("--agents", type=int, help="Start a run with this many agents."),
     click.option("--task", default="reviews", show_default=True),
@@ -79,11 +95,30 @@ class Said:
         return any(value is not None for name, value in vars(self).items() if name != "share_after")
 
 
-def of_a_run(command: Callable) -> Callable:
-    """Decorator: all flags of a new run."""
-    for option in reversed((*RUN, *MODEL, *BUDGET, *WORDS, yes, detach, keep_open, unverified, unisolated)):
+def _hung_on(command: Callable, options: tuple[Callable, ...]) -> Callable:
+    for option in reversed(options):
         command = option(command)
     return command
+
+
+def of_a_run(command: Callable) -> Callable:
+    """Decorator: all flags of a new run."""
+    return _hung_on(command, (*RUN, *MODEL, *BUDGET, *WORDS, yes, detach, keep_open, unverified, unisolated))
+
+
+def of_a_task(command: Callable) -> Callable:
+    """Decorator: the flags with which a task is prepared."""
+    return _hung_on(command, TASK)
+
+
+def agree(text: str, yes: bool) -> None:
+    """Say what a run will cost and ask whether it should. UserError where nobody can be asked."""
+    click.echo(text)
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise UserError("a run that costs money asks first: say --yes where there is no terminal")
+    click.confirm("go ahead?", abort=True)
 
 
 def said_of_models(options: dict) -> Said:

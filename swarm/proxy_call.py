@@ -54,7 +54,7 @@ class Call:
         with Watch(handler.connection, gone) as watch, self.proxy.cuttable(lambda: cut(response)):
             try:
                 self._tell_start(watch, response, more, not chunked)
-                for chunk in response.iter_raw():
+                for chunk in filter(None, response.iter_raw()):  # an empty chunk would end a chunked body
                     heard.feed(chunk)
                     if watch.gone.is_set():
                         # What has begun is billed: who left early, before it was said how much, still wants that known.
@@ -73,6 +73,7 @@ class Call:
     def _tell_start(self, watch: Watch, response: httpx2.Response, more: dict[str, str], length: bool) -> None:
         try:
             self.handler.start(response, more, length)
+            self.handler.wfile.flush()
         except OSError:
             watch.gone.set()
 

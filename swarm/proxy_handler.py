@@ -44,7 +44,8 @@ class ProxyHandler(http.server.BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     timeout = IDLE_SECONDS
-    wbufsize = 0
+    wbufsize = 1 << 16
+    """Head and body of a short answer go out as one."""
 
     def __init__(self, connection: socket.socket, agent: str, proxy: Proxy):
         self.agent, self.proxy = agent, proxy
@@ -59,6 +60,11 @@ class ProxyHandler(http.server.BaseHTTPRequestHandler):
         words = message or HTTPStatus(code).phrase
         self.proxy.refused(self.agent, words[:200])
         self._error(403 if code == HTTPStatus.NOT_IMPLEMENTED else code, "permission_error", words[:200], {"aar-refused": "request"})
+
+    def handle_expect_100(self) -> bool:
+        super().handle_expect_100()
+        self.wfile.flush()
+        return True
 
     def do_HEAD(self) -> None:
         self._serve()

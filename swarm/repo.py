@@ -89,8 +89,17 @@ class RunRepo:
     def ref(self, branch: str) -> str:
         return f"refs/heads/aar/{self.run}/{branch}"
 
+    def add_branch(self, branch: str, commit: str) -> None:
+        """Begin a branch at `commit`; one that is there stays as it is."""
+        with self._lock:
+            if not self._git.for_each_ref(self.ref(branch)):
+                self._git.update_ref(self.ref(branch), commit, "0" * 40)
+
     def add_worktree(self, branch: str, folder: Path) -> None:
-        self._git.worktree("add", "--quiet", str(folder), f"aar/{self.run}/{branch}")
+        """Check a branch out at `folder`, which must not be there."""
+        with self._lock:  # `_refresh_index` must not meet one that is half made
+            self._git.worktree("prune")
+            self._git.worktree("add", "--quiet", str(folder), f"aar/{self.run}/{branch}")
 
     def head(self, branch: str) -> str:
         return self._git.rev_parse("--verify", "--quiet", self.ref(branch))

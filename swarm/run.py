@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 from eval.client import Slots, make_slots
 from sandbox.honeypot import Honeypot
+from state.config import is_person
 from state.errors import UserError
 from state.files import write_atomic
 from state.ledger import Ledger
@@ -21,9 +22,11 @@ from swarm.access import current_budget, hold_run, load_config, open_for_submiss
 from swarm.board import Board
 from swarm.boxes import agent_honeypot, prepare_agent_folder, touched_baits
 from swarm.broker import Door
+from swarm.control import Control
 from swarm.create import task_views
 from swarm.desk import Desk
 from swarm.key import Key, take_key
+from swarm.people import People, make_person
 from swarm.proxy_client import ProxyClient
 from swarm.purse import Purse
 from swarm.standing import Standing
@@ -40,11 +43,12 @@ LAST_WORDS_SECONDS = 3.0
 
 
 class Operator:
-    """One run while it is operated. `show(state)` is called about twice a second."""
+    """One run while it is operated. `show(state)` is called about twice a second. `keep_open`: when its agents' time is over it
+    goes on for people, until somebody stops it."""
 
-    def __init__(self, paths: RunPaths, show: Callable[[dict], None] | None = None, key: Key | None = None):
+    def __init__(self, paths: RunPaths, show: Callable[[dict], None] | None = None, key: Key | None = None, keep_open: bool = False):
         self.paths, self.config, self._key = paths, load_config(paths), key
-        self.show = show or (lambda state: None)
+        self.show, self.keep_open = show or (lambda state: None), keep_open
         self.repo = open_repo(paths, self.config)
         self.board = Board(paths, self.repo)
         slots = make_slots(self.config.get("gpus"))
@@ -52,9 +56,10 @@ class Operator:
         self.desk.seconds_used = self.seconds_used
         self.names = [agent["name"] for agent in self.config["agents"]]
         state = self._state_before()
-        researchers = {agent["name"]: agent["researcher"] for agent in self.config["agents"]}
+        researchers = {agent["name"]: agent["researcher"] for agent in self.config["agents"] if not is_person(agent)}
         before = {name: about.get("seconds", 0.0) for name, about in state.get("agents", {}).items()}
         self.supervisor = Supervisor(paths, researchers, before, self.config.get("budget", {}).get("agent_hours"))
+        self.people = People(paths, self.config, self.repo, self.desk, self._open_place)
         self.standing = Standing(self)
         self.purse: Purse | None = None
         self.proxy: ProxyClient | None = None
@@ -81,25 +86,29 @@ class Operator:
 
     def run(self) -> str:
         """Operate until the end. Returns the state it ended in: finished (time over) or stopped (asked to)."""
+        if not self._agents_are_over():
+            self.supervisor.prepare()
         self._put_in_order()
         self._write_state()
         for name in self.names:
             self._doors.append(Door(self.desk, name, self.paths.door(name)))
         self._open_models()
         self.desk.start()
+        control = Control(self.paths, self.people, lambda: self.phase)
         keeper = threading.Thread(target=self._keep_board, daemon=True, name="board")
         keeper.start()
-        self.phase = "running"
+        self.phase, why = "running", "it failed"
         try:
             self._loop()
             ended = "stopped" if self.asked_to_stop.is_set() else "finished"
-            self.phase = "stopping"
+            self.phase, why = "stopping", "it was stopped" if ended == "stopped" else "it came to its end"
             self.desk.accepting = False
             if ended == "finished":
-                self._drain()
+                self._drain(set(self.names))
             self.supervisor.stop()
         finally:
             self.supervisor.stop()
+            control.close(why)
             self.desk.close()
             for opened in (*([self.proxy] if self.proxy else []), *self._doors, *self._baits.values()):
                 opened.close()
@@ -116,6 +125,8 @@ class Operator:
         """After a crash: sockets and files that the sandboxes mount are made anew; stale git locks go."""
         for lock in self.paths.repo.rglob("*.lock"):
             lock.unlink()  # we hold the run: whoever made it is dead
+        for name in self.people.names:
+            make_person(self.paths, self.config, self.repo, name)
         for name in self.names:
             prepare_agent_folder(self.paths, name)
             self._baits[name] = agent_honeypot(self.paths, name, self.config["isolation"])
@@ -145,14 +156,22 @@ class Operator:
             case "problem":
                 self.desk.problem(event["detail"])
 
+    def _open_place(self, name: str) -> None:
+        """What `_put_in_order` and `run` make for all, for somebody who has just joined."""
+        self._baits[name] = agent_honeypot(self.paths, name, self.config["isolation"])
+        self._doors.append(Door(self.desk, name, self.paths.door(name)))
+        self.names.append(name)
+
     def _loop(self) -> None:
         shown = 0.0
-        while not self.asked_to_stop.is_set() and self.seconds_used() < self.config["seconds_limit"]:
-            for worker in self.supervisor.look():
-                self.desk.ledger_event("agent-fell", worker.name, worker.reason)
-                if worker.state == "parked":
-                    self.desk.problem(f"{worker.name} is parked after {worker.falls} falls in a row: {worker.reason}")
-            for agent, bait in touched_baits(self._baits):
+        while not self.asked_to_stop.is_set():
+            if self.phase == "running" and self._agents_are_over():
+                if not self.keep_open:
+                    break
+                self._open()
+            if self.phase == "running":
+                self._look_at_agents()
+            for agent, bait in touched_baits(dict(self._baits)):  # somebody may join meanwhile
                 self.desk.ledger_event("honeypot", agent, f"touched {bait}")
                 self.desk.problem(f"{agent} touched {bait}, which pretends to hold labels")
             if time.monotonic() - shown >= 2 * TICK_SECONDS:
@@ -160,14 +179,38 @@ class Operator:
                 self._write_state()
             if self.desk.fatal:
                 raise UserError(self.desk.fatal)
-            if all(worker.state in ("done", "parked") for worker in self.supervisor.workers.values()):
-                break
             self.asked_to_stop.wait(TICK_SECONDS)
 
-    def _drain(self) -> None:
-        """Let what is queued get its verdict, and its agents read it and write down what they learned."""
+    def _look_at_agents(self) -> None:
+        for worker in self.supervisor.look():
+            self.desk.ledger_event("agent-fell", worker.name, worker.reason)
+            if worker.state == "parked":
+                falls = f" after {worker.falls} falls in a row" if worker.falls > 1 else ""
+                self.desk.problem(f"{worker.name} is parked{falls}: {worker.reason}")
+
+    def _agents_are_over(self) -> bool:
+        """Whether the time is over, or all agents have ended and nobody is there for whom the run would go on."""
+        if self.seconds_used() >= self.config["seconds_limit"]:
+            return True
+        ended = all(worker.state in ("done", "parked") for worker in self.supervisor.workers.values())
+        return ended and (self.keep_open or not self.people.present)
+
+    def _open(self) -> None:
+        """From now on the run is there for people only: agents get their last verdicts and stop."""
+        workers = self.supervisor.workers
+        self.phase, self.desk.kept_open = "open", True
+        self.desk.out_of_time |= set(workers)
+        if any(worker.state == "running" for worker in workers.values()):
+            self._drain(set(workers))
+            self.supervisor.stop()
+        for worker in workers.values():
+            if worker.state == "running":
+                worker.before, worker.pid, worker.state, worker.reason = worker.seconds(), None, "done", ""
+
+    def _drain(self, names: set[str]) -> None:
+        """Let what these have queued get its verdict, and let them read it and write down what they learned."""
         deadline = time.monotonic() + DRAIN_SECONDS
-        while self.desk.waiting() and time.monotonic() < deadline and not self.asked_to_stop.is_set():
+        while self.desk.waiting(names) and time.monotonic() < deadline and not self.asked_to_stop.is_set():
             self._write_state()
             self.asked_to_stop.wait(TICK_SECONDS)
         self._write_state()
@@ -206,17 +249,21 @@ class Operator:
         self.show(state)
 
 
-def operate(paths: RunPaths, show: Callable[[dict], None] | None = None, seconds: float | None = None) -> str:
+def operate(
+    paths: RunPaths, show: Callable[[dict], None] | None = None, seconds: float | None = None, keep_open: bool = False
+) -> str:
     """Operate a run to its end; the state it ended in. `seconds`: a new limit for a run that goes on.
 
-    SIGTERM, SIGINT and SIGHUP end it cleanly. A run whose time is over is only brought to its end: what waits is scored.
-    UserError where another process operates it.
+    SIGTERM, SIGINT and SIGHUP end it cleanly. A run whose time is over is only brought to its end: what waits is scored; with
+    `keep_open` it goes on for people, without its agents. UserError where another process operates it.
     """
     lock = hold_run(paths)
     try:
         open_for_submissions(paths)
         task_views(load_config(paths)["task"])  # prepared on this machine?
-        operator = Operator(paths, show, take_key())
+        operator = Operator(paths, show, take_key(), keep_open)
+        if not operator.supervisor.workers and not keep_open:
+            raise UserError(f"run {paths.name} is for people only: `resume {paths.name} --keep-open` opens it, `verify {paths.name}` closes it")
         if seconds is not None:
             operator.config["seconds_limit"] = operator.seconds_used() + seconds
         before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}

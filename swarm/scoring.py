@@ -56,8 +56,9 @@ class Scoring:
             self._changed.notify_all()
         self.evaluator.stop()
 
-    def waiting(self) -> int:
-        return len(self.ledger.waiting())
+    def waiting(self, names: set[str] | None = None) -> int:
+        """Submissions without a verdict, of these agents or of all."""
+        return sum(names is None or record["agent"] in names for record in self.ledger.waiting())
 
     def problem(self, text: str) -> None:
         line = f"{utc_now()} {one_line(text, 300)}"

@@ -28,7 +28,8 @@ class Standing:
     def state(self) -> dict:
         """What state.json holds."""
         operator = self.operator
-        desk, facts = operator.desk, self._facts()
+        names = tuple(operator.names)  # somebody may join meanwhile
+        desk, facts = operator.desk, self._facts(names)
         money = operator.purse.facts(facts["scored"], facts["best_pgr"]) if operator.purse is not None else {}
         return {
             "pid": os.getpid(),
@@ -39,21 +40,24 @@ class Standing:
             "seconds_limit": operator.config["seconds_limit"],
             "time": utc_now(),
             "queue": desk.waiting(),
-            "agents": {name: self._agent(name, facts) for name in operator.names},
+            "agents": {name: self._agent(name, facts) for name in names},
             "best": facts["best"],
             "problems": desk.problems,
             **money,
         }
 
-    def _facts(self) -> dict:
+    def _facts(self, names: tuple[str, ...]) -> dict:
         """What the ledger says of each agent and of the run; worked out again only where the ledger has grown."""
         ledger = self.operator.desk.ledger
-        names = self.operator.names
         size = (len(ledger.submissions), len(ledger.verdicts), len(names))
         if self._known.get("size") != size:
-            mine: dict[str, dict] = {name: {"submissions": 0, "waiting": [], "last": {}, "scored": []} for name in names}
+            mine: dict[str, dict] = {}
+            for name in names:
+                mine[name] = {"submissions": 0, "waiting": [], "last": {}, "scored": []}
             for name, record in list(ledger.submissions.items()):
-                about = mine[record["agent"]]
+                about = mine.get(record["agent"])
+                if about is None:  # of somebody who joined just now
+                    continue
                 about["submissions"] += 1
                 verdict = ledger.verdicts.get(name)
                 if verdict is None:
@@ -70,24 +74,37 @@ class Standing:
         return self._known
 
     def _agent(self, name: str, facts: dict) -> dict:
-        worker, mine = self.operator.supervisor.workers[name], facts["agents"][name]
+        mine = facts["agents"][name]
         best, last, waiting = mine["best"], mine["last"], mine["waiting"]
-        said = self._said(name)
-        now = self._activity(worker.state, waiting, said.get("doing", "") if worker.state == "running" else "")
-        if self._since.get(name, ("", ""))[0] != now:
-            self._since[name] = (now, utc_now())
-        note = f"scoring {waiting[0]}" if now == "scoring" else one_line(str(said.get("note", "")), 120)
-        purse = self.operator.purse
+        about = self._person(name, waiting) if name in self.operator.people.names else self._process(name, waiting)
+        if self._since.get(name, ("", ""))[0] != about["state"]:
+            self._since[name] = (about["state"], utc_now())
         return {
-            "state": now,
             "since": self._since[name][1],
-            "pid": worker.pid,
-            "restarts": worker.restarts,
             "submissions": mine["submissions"],
             "last_pgr": last.get("pgr"),
             "best_pgr": best.get("pgr"),
             "best_low": best.get("pgr_low"),
             "best_high": best.get("pgr_high"),
+            **about,
+        }
+
+    def _person(self, name: str, waiting: list[str]) -> dict:
+        """What is known of a person only; others have `_process`."""
+        scoring = [one for one in waiting if one in self.operator.desk.rungs]
+        note = f"scoring {scoring[0]}" if scoring else f"{waiting[0]} is queued" if waiting else ""
+        return {"state": "present" if name in self.operator.people.present else "away", "pid": None, "restarts": 0, "note": note}
+
+    def _process(self, name: str, waiting: list[str]) -> dict:
+        worker = self.operator.supervisor.workers[name]
+        said = self._said(name)
+        now = self._activity(worker.state, waiting, said.get("doing", "") if worker.state == "running" else "")
+        note = f"scoring {waiting[0]}" if now == "scoring" else one_line(str(said.get("note", "")), 120)
+        purse = self.operator.purse
+        return {
+            "state": now,
+            "pid": worker.pid,
+            "restarts": worker.restarts,
             "note": worker.reason if worker.state in ("resting", "parked") or worker.state == "done" and worker.reason else note,
             "seconds": round(worker.seconds(), 1),
             **(purse.of(name) if purse is not None else {}),
@@ -104,7 +121,7 @@ class Standing:
     def _activity(self, worker: str, waiting: list[str], doing: str) -> str:
         if worker == "parked":
             return "parked"
-        if worker == "done" or (self.operator.phase in ("stopping", "stopped", "finished") and not waiting):
+        if worker == "done" or (self.operator.phase in ("open", "stopping", "stopped", "finished") and not waiting):
             return "stopped"
         if any(name in self.operator.desk.rungs for name in waiting):
             return "scoring"

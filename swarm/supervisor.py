@@ -47,9 +47,13 @@ class Worker:
 class Supervisor:
     """All agents of a run, `agents`: name -> researcher. Called from one thread."""
 
-    def __init__(self, paths: RunPaths, agents: dict[str, str], before: dict[str, float] | None = None, hours: float | None = None):
-        """`before`: seconds that agents have worked already; `hours`: how long each may."""
-        self.paths = paths
+    def __init__(
+        self, paths: RunPaths, agents: dict[str, str], before: dict[str, float] | None = None, hours: float | None = None,
+        pause_seconds: float = 0.5,
+    ):  # fmt: skip
+        """`before`: seconds that agents have worked already; `hours`: how long each may. After a fall an agent rests for twice
+        `pause_seconds`, then four times, and so on up to a minute."""
+        self.paths, self.pause_seconds = paths, pause_seconds
         self.most_seconds = float("inf") if hours is None else 3600.0 * hours
         self.workers = {name: Worker(name, before=(before or {}).get(name, 0.0)) for name in agents}
         self._modules = sorted({RESEARCHERS[researcher][0] for researcher in agents.values()})
@@ -62,6 +66,7 @@ class Supervisor:
         for worker in self.workers.values():
             if worker.state in ("running", "resting") and worker.seconds() >= self.most_seconds:
                 self._end([worker], 3.0)
+                worker.before = worker.seconds()
                 worker.state, worker.reason = "done", f"its {self.most_seconds / 3600:g} hours are over"
                 continue
             if worker.state == "running" and (code := worker.code) is not None:
@@ -80,15 +85,19 @@ class Supervisor:
         worker.code, worker.state, worker.started = None, "running", time.monotonic()
         self._ask({"start": worker.name})
 
-    def _ask(self, request: dict) -> None:
-        """Tell the nursery. Where it is gone, its end is noticed by `_listen`."""
-        if self._nursery is None or self._nursery.poll() is not None:
+    def prepare(self) -> None:
+        """Let the nursery import what agents need; it takes a while, and other things can be done meanwhile."""
+        if self.workers and (self._nursery is None or self._nursery.poll() is not None):
             with open(self.paths.root / "nursery.log", "ab") as log:
                 self._nursery = subprocess.Popen(
                     [sys.executable, "-m", "swarm.nursery", str(self.paths.root), *self._modules],
                     stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, cwd=PROJECT, start_new_session=True,
                 )  # fmt: skip
             threading.Thread(target=self._listen, args=(self._nursery,), daemon=True, name="nursery").start()
+
+    def _ask(self, request: dict) -> None:
+        """Tell the nursery. Where it is gone, its end is noticed by `_listen`."""
+        self.prepare()
         try:
             self._nursery.stdin.write(json.dumps(request).encode() + b"\n")
             self._nursery.stdin.flush()
@@ -116,7 +125,7 @@ class Supervisor:
         worker.falls = 1 if time.monotonic() - worker.started > STEADY_SECONDS else worker.falls + 1
         worker.reason = self._last_words(worker.name) or f"exit code {code}"
         worker.state = "parked" if worker.falls >= MOST_FALLS or code == PARKED else "resting"
-        worker.next_start = time.monotonic() + min(60.0, 0.5 * 2**worker.falls)
+        worker.next_start = time.monotonic() + min(60.0, self.pause_seconds * 2**worker.falls)
 
     def _last_words(self, name: str) -> str:
         log = self.paths.agent(name) / "agent.log"

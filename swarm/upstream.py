@@ -7,10 +7,12 @@ its own; a server on this machine is always reached directly.
 from __future__ import annotations
 
 import contextlib
+import functools
 import ipaddress
 import os
 import select
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -34,7 +36,9 @@ class Upstream:
         self.host = url.host
         limits = httpx2.Limits(max_connections=None, max_keepalive_connections=32, keepalive_expiry=IDLE_SECONDS)
         timeout = httpx2.Timeout(CONNECT_SECONDS, read=READ_SECONDS, write=WRITE_SECONDS, pool=None)
-        self._client = httpx2.Client(timeout=timeout, limits=limits, trust_env=not _on_this_machine(url.host), follow_redirects=False)
+        self._client = httpx2.Client(
+            timeout=timeout, limits=limits, verify=_certificates(), trust_env=not _on_this_machine(url.host), follow_redirects=False
+        )
         self._client.headers.clear()
 
     @contextlib.contextmanager
@@ -113,6 +117,11 @@ def in_words(error: httpx2.TransportError) -> str:
         case httpx2.RemoteProtocolError():
             return "the connection was closed before an answer came"
     return f"the connection broke ({type(error).__name__})"
+
+
+@functools.cache
+def _certificates() -> ssl.SSLContext:
+    return httpx2.create_ssl_context()
 
 
 def _on_this_machine(host: str) -> bool:

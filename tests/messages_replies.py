@@ -24,6 +24,9 @@ class Call:
     path: str
     headers: dict[str, str]
     problem: str | None = None
+    began: float = 0.0
+    ended: float = 0.0
+    """When its body was there and when its answer was out, by the monotonic clock."""
 
 
 @dataclass(frozen=True)

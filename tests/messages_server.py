@@ -21,6 +21,7 @@ import os
 import socket
 import socketserver
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -208,6 +209,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         data = self.rfile.read(int(self.headers.get("content-length", 0)))
+        began = time.monotonic()
         path = self.path.partition("?")[0]
         self.told.requests.append(("POST", path))
         try:
@@ -219,10 +221,14 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self._json(200, {"input_tokens": self.told.count(body)})
             return
         call = self.told.arrived(path, {name.lower(): value for name, value in self.headers.items()}, body)
-        if call.problem is not None:
-            self._invalid(call.problem)
-        else:
-            self._reply(call, self.told.script(call))
+        call.began = began
+        try:
+            if call.problem is not None:
+                self._invalid(call.problem)
+            else:
+                self._reply(call, self.told.script(call))
+        finally:
+            call.ended = time.monotonic()
 
     def _reply(self, call: Call, reply: Reply) -> None:
         if reply.end in ("silent", "hang"):

@@ -16,14 +16,15 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from state.config import read_config
 from state.ledger import Ledger
 from state.paths import RunPaths
 from view.format import NONE_STAMP, clean, count, duration
 from view.scores import leaderboard, on_track, verdict_line
-from view.status import AGENT_HEADER, PAID, agent_facts, agent_row, best_words, money_words, read_config
+from view.status import AGENT_HEADER, PAID, agent_facts, agent_row, best_words, money_words, present_words
 
 SUMMARY_SECONDS = 30.0
-COLOURS = {"scoring": "green", "thinking": "cyan", "acting": "cyan", "working": "cyan", "waiting": "yellow", "parked": "red", "stopped": "dim", "starting": "dim"}
+COLOURS = {"present": "green", "away": "dim", "scoring": "green", "thinking": "cyan", "acting": "cyan", "working": "cyan", "waiting": "yellow", "parked": "red", "stopped": "dim", "starting": "dim"}
 
 
 WIDE = 110
@@ -69,6 +70,8 @@ class LiveView:
         news = [record for record in self.ledger.refresh() if record["kind"] == "verdict"]
         if news:
             self._main = on_track(leaderboard(self.ledger))
+        if len(state.get("agents", {})) > len(self.config["agents"]):  # somebody joined
+            self.config = read_config(self.paths)
         if self._silent:
             return
         if self._live is not None:
@@ -96,12 +99,17 @@ class LiveView:
             os.close(nowhere)
 
     def _headline(self, state: dict) -> str:
-        left = state.get("seconds_limit", self.config["seconds_limit"]) - state.get("seconds_used", 0.0)
+        left = duration(state.get("seconds_limit", self.config["seconds_limit"]) - state.get("seconds_used", 0.0)) + " left"
+        people = sum(agent["state"] == "present" for agent in state.get("agents", {}).values())
+        if state.get("state") == "open":
+            left = present_words(people)
+        elif people:
+            left += f", {present_words(people)}"
         spent = f", {money_words(state)}" if "spend_dollars" in state else ""
         scored = sum(verdict["status"] == "scored" for verdict in self.ledger.verdicts.values())
         return (
             f"run {self.paths.name}: {clean(state.get('state', 'starting'), 12)}, task {self.config['task']}, "
-            f"{duration(left)} left, {state.get('queue', 0)} in the queue, "
+            f"{left}, {state.get('queue', 0)} in the queue, "
             f"{count(len(self.ledger.submissions), 'submission')}, {scored} scored{spent}"
         )
 

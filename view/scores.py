@@ -10,6 +10,7 @@ from pathlib import Path
 
 import tomli
 
+from state.config import is_person
 from state.ledger import NULL_STAMP, Ledger, bits_told
 from state.paths import RunPaths
 from stats.exposure import Exposure, exposure, exposure_words
@@ -236,7 +237,7 @@ def summary_text(paths: RunPaths, ledger: Ledger, sealed: list[dict], config: di
     scored = sum(verdict.get("status") == "scored" for verdict in ledger.verdicts.values())
     posts = len([post for post in paths.forum.glob("*.md") if post.name != "README.md"])
     head = (
-        f"run {paths.name}: task {config['task']}, {count(len(config['agents']), 'agent')}, "
+        f"run {paths.name}: task {config['task']}, {who_words(config)}, "
         f"{count(len(ledger.submissions), 'submission')}, {scored} scored, {count(posts, 'post')}"
     )
     if config.get("dirty"):
@@ -272,10 +273,24 @@ def _winner(main: list[dict], sealed: list[dict], public: dict[str, dict], run: 
     return "\n".join(lines)
 
 
+def ending_words(run: str, keep_open: bool) -> str:
+    """What can be done with a run that was stopped."""
+    if keep_open:
+        return f"stopped: `python aar.py resume {run} --keep-open` opens it for people again, `python aar.py verify {run}` closes it"
+    return f"stopped before its time was over: `python aar.py resume {run}` goes on"
+
+
 def shown(path: Path) -> str:
     """A path as a person would type it here: relative where it lies under the current folder."""
     relative = os.path.relpath(path)
     return str(path) if relative.startswith("..") else relative
+
+
+def who_words(config: dict) -> str:
+    """`9 agents`, and where people joined `and 2 people`."""
+    people = sum(map(is_person, config["agents"]))
+    joined = f" and {'1 person' if people == 1 else f'{people} people'}" if people else ""
+    return count(len(config["agents"]) - people, "agent") + joined
 
 
 def _places(paths: RunPaths, config: dict) -> str:
@@ -283,14 +298,14 @@ def _places(paths: RunPaths, config: dict) -> str:
         "look at",
         f"  {shown(paths.forum)}/    what the agents found, one file a post",
         f"  {shown(paths.ledger)}    every submission and verdict, one JSON object a line",
-        f"  {shown(paths.agent(config['agents'][0]['name']))}/    an agent: worktree/, transcript.jsonl, agent.log",
+        *(f"  {shown(paths.agent(agent['name']))}/    an agent: worktree/, transcript.jsonl, agent.log" for agent in config["agents"][:1]),
         f"  {shown(paths.toml)}    what the run was started with",
     ])  # fmt: skip
 
 
 def _commands(paths: RunPaths, best: dict | None, config: dict, verified: bool) -> str:
     base, run = config["base"][:12], paths.name
-    agent = clean(best["agent"], 40) if best else config["agents"][0]["name"]
+    agent = clean(best["agent"], 40) if best else next((agent["name"] for agent in config["agents"]), "board")
     lines = [
         "review",
         f"  git log --oneline --graph --exclude='aar/{run}/board' --branches='aar/{run}/*' --not {base}",

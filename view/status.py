@@ -10,8 +10,7 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-import tomli
-
+from state.config import is_person, read_config
 from state.errors import UserError
 from state.ledger import NULL_STAMP, Ledger
 from state.paths import RunPaths, all_runs
@@ -20,7 +19,8 @@ from stats.rejections import Rejections, rejections_words, wrong_rejections
 from view.format import NONE_STAMP, age_seconds, clean, columns, count, duration, figure, interval, lift_of, pgr_of
 from view.scores import exposure_of, leaderboard, on_track
 
-ALIVE = ("starting", "running", "stopping")
+ALIVE = ("starting", "running", "open", "stopping")
+"""What an operator says of a run while it lives; `open`: for people only, its agents have stopped."""
 RATES = {"dollars_an_hour": "an hour", "dollars_a_verdict": "a verdict", "dollars_a_point": "a point of PGR"}
 UNKNOWN = {"state": "starting", "since": None, "pid": None, "restarts": 0, "submissions": 0, "last_pgr": None, "note": ""}
 AGENT_HEADER = ("agent", "direction", "state", "for", "submissions", "last PGR", "best PGR", "turns", "spent", "note")
@@ -47,14 +47,6 @@ def run_state(paths: RunPaths, state: dict) -> str:
     return "crashed" if said in ALIVE and not operator_lives(paths) else said
 
 
-def read_config(paths: RunPaths) -> dict:
-    """run.toml. UserError where it cannot be read."""
-    try:
-        return tomli.loads(paths.toml.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{paths.toml} cannot be read ({error}): `git show aar/{paths.name}/board:run.toml` has a copy") from None
-
-
 def read_state(paths: RunPaths) -> dict:
     """state.json; {} before the operator first wrote it. UserError where it is no JSON."""
     try:
@@ -72,7 +64,7 @@ def status_facts(paths: RunPaths) -> dict:
     main = on_track(leaderboard(ledger))
     agents = agent_facts(config, state, main)
     if now not in ALIVE:
-        agents = [{**agent, "state": "stopped", "pid": None} for agent in agents]
+        agents = [{**agent, "state": "away" if agent["person"] else "stopped", "pid": None} for agent in agents]
     return {
         "run": paths.name,
         "state": now,
@@ -97,6 +89,7 @@ def status_facts(paths: RunPaths) -> dict:
         "spend_dollars": 0.0,
         **{name: state[name] for name in MONEY if name in state},
         "models": sorted({agent["model"] for agent in config["agents"] if agent.get("model")}),
+        "people": sum(agent["state"] == "present" for agent in agents),
         "problems": _problems(paths, state, now, config),
         "time": state.get("time"),
     }
@@ -107,7 +100,7 @@ def _problems(paths: RunPaths, state: dict, now: str, config: dict) -> list[str]
     if now == "crashed":
         problems.append(f"the operator is gone: `python aar.py resume {paths.name}` goes on, nothing that was scored is lost")
     late = age_seconds(state.get("time"))
-    if now == "running" and late is not None and late > 30:
+    if now in ("running", "open") and late is not None and late > 30:
         problems.append(f"the operator lives but has not written its state for {duration(late)}: see {paths.log}")
     problems += [NONE_STAMP] * (config["isolation"] == "none") + [NULL_STAMP] * bool(config.get("null"))
     return problems
@@ -118,8 +111,7 @@ def status_text(facts: dict) -> str:
     told = Exposure(**facts["exposure"])
     limit = f" of {facts['fleet_submissions_limit']}" if facts["fleet_submissions_limit"] else ""
     lines = [
-        f"run {facts['run']}: {facts['state']}, task {facts['task']}, "
-        f"{duration(facts['seconds_used'])} of {duration(facts['seconds_limit'])} used",
+        f"run {facts['run']}: {facts['state']}, task {facts['task']}, {time_words(facts)}",
         f"{count(facts['submissions'], 'submission')}{limit}, {facts['scored']} scored, {facts['queue']} in the queue; best: "
         + best_words(facts["best_verdict"]),
         *([f"{money_words(facts)} ({', '.join(facts['models'])})"] if facts["models"] else []),
@@ -136,6 +128,18 @@ def status_text(facts: dict) -> str:
     return "\n".join(lines)
 
 
+def time_words(state: dict) -> str:
+    """`4m10s of 10m00s used`, from `status_facts`; of a run that is open for people, who is there."""
+    if state["state"] == "open":
+        return f"{duration(state['seconds_used'])} used, {present_words(state['people'])}"
+    return f"{duration(state['seconds_used'])} of {duration(state['seconds_limit'])} used"
+
+
+def present_words(number: int) -> str:
+    """How many people there are, in words."""
+    return "1 person is there" if number == 1 else f"{number or 'no'} people are there"
+
+
 def money_words(state: dict) -> str:
     """`spent $3.10 of $200.00, $13.20 an hour, $0.04 a verdict, $0.05 a point of PGR`, from state.json or `status_facts`."""
     limit = f" of ${state['spend_limit']:.2f}" if state.get("spend_limit") else ""
@@ -147,13 +151,14 @@ def agent_facts(config: dict, state: dict, main: list[dict]) -> list[dict]:
     """One dict an agent: name and direction from run.toml, what state.json says of it, and its best of `main` (ranked)."""
     known = state.get("agents", {})
     directions = {agent["name"]: agent.get("direction") for agent in config["agents"]}
+    people = {agent["name"] for agent in config["agents"] if is_person(agent)}
     best: dict[str, dict] = {}
     for verdict in main:
         best.setdefault(verdict["agent"], verdict)
     facts = []
     for name in {**directions, **known}:
         own = best.get(name, {})
-        agent = {"name": name, "direction": directions.get(name), **UNKNOWN, **known.get(name, {})}
+        agent = {"name": name, "direction": directions.get(name), "person": name in people, **UNKNOWN, **known.get(name, {})}
         agent |= {"best": own.get("submission")} | {f"best_{key}": own.get(f"pgr_{key}") for key in ("low", "high")}
         facts.append(agent | {"best_pgr": own.get("pgr")})
     return facts

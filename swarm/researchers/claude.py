@@ -8,6 +8,7 @@ the API is handled in faults.py, what a command may do in bash_tool.py.
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from state.errors import UserError
@@ -120,7 +121,9 @@ class ClaudeResearcher:
             conversation.add(kind="user", content=content, cursor=cursor)
 
     def _first_word(self) -> str:
-        direction = f"\n\nWhere you begin:\n\n{self.config.direction.strip()}" if self.config.direction.strip() else ""
+        direction = self.config.direction.strip()
+        told = not direction or direction.splitlines()[-1] in self.config.prompt  # a prompt of a fork may leave it out
+        direction = "" if told else f"\n\nWhere you begin:\n\n{direction}"
         if self.conversation.note:
             return BEGIN_AGAIN.format(note=self.conversation.note, direction=direction)
         return BEGIN.format(direction=direction)
@@ -158,6 +161,8 @@ class ClaudeResearcher:
             return True
         self._refusals = 0
         if conversation.empty:
+            if conversation.empty >= MOST_EMPTY and turn.stop_reason == "max_tokens":
+                raise Parked(f"{MOST_EMPTY} turns in a row ended at {turn.most_tokens} tokens before an answer: raise max_tokens in aar.toml, or lower effort")
             if conversation.empty >= MOST_EMPTY:
                 return self._finish(f"the model had nothing to say {MOST_EMPTY} times in a row")
             conversation.say(CUT.format(most=turn.most_tokens) if turn.stop_reason == "max_tokens" else EMPTY)
@@ -204,6 +209,7 @@ class ClaudeResearcher:
         number = self.conversation.begun + 1
         self.conversation.add(kind="begin", tool_use_id=name, output=bash.name_of(number))
         self.config.tell("acting", one_line(command))
+        began = time.monotonic()
         try:
             shown = self.bash.run(number, command, seconds)
         except UserError as problem:
@@ -213,10 +219,10 @@ class ClaudeResearcher:
             self._answer(name, f"not run: {problem}", True)
             return
         self._unstarted = 0
-        self._answer(name, shown.text, shown.is_error)
+        self._answer(name, shown.text, shown.is_error, seconds=round(time.monotonic() - began, 4))
 
-    def _answer(self, name: str, text: str, is_error: bool) -> None:
-        self.conversation.add(kind="result", tool_use_id=name, content=text, is_error=is_error)
+    def _answer(self, name: str, text: str, is_error: bool, **more: float) -> None:
+        self.conversation.add(kind="result", tool_use_id=name, content=text, is_error=is_error, **more)
 
     def _finish(self, reason: str) -> bool:
         self.conversation.add(kind="finished", reason=reason)

@@ -13,6 +13,9 @@ from pathlib import Path
 import psutil
 import pytest
 
+from state.paths import RunPaths
+from state.spend import Spend
+from swarm.proxy_client import ProxyClient
 from swarm.researchers import Parked
 from swarm.researchers.bash_tool import Bash, Shown
 from swarm.researchers.heard import told
@@ -86,6 +89,20 @@ def test_a_socket_in_a_deep_folder_is_reached(tmp_path):
     thinker = Thinker(deep / "a")
     assert len(str(thinker.folder / "model.sock").encode()) > 107
     assert len(play(thinker).calls) == 1
+
+
+def test_through_the_real_proxy_the_agent_works_until_its_turns_are_spent(tmp_path):
+    paths, events = RunPaths(tmp_path), []
+    thinker = Thinker(paths.agent("agent-1"))
+    with MessagesServer(lambda call: bash(f"echo {call.number}")) as server:
+        proxy = ProxyClient(paths, {"agent-1": ["claude-opus-5-5"]}, None, server.url, {"agent_turns": 3}, {}, events.append)
+        try:
+            run(thinker.start())
+        finally:
+            proxy.close()
+    assert len(server.calls) == 3 and thinker.results() == ["0", "1", "2"] and not [call.problem for call in server.calls if call.problem]
+    assert thinker.doing()[0] == "finished" and thinker.doing()[1].startswith("budget spent: ")
+    assert Spend(paths.spend).of("agent-1").turns == 3
 
 
 # -- the tool bash ----------------------------------------------------------------------------------------------------
@@ -348,8 +365,11 @@ def test_kills_at_random_moments_leave_a_valid_transcript_and_run_nothing_twice_
     assert len(server.calls) < 2 * TURNS
 
 
-def test_killing_an_agent_ends_what_its_commands_left_running(thinker):
-    with MessagesServer(lambda call: bash("echo here; exec sleep 1234.5", seconds=60), path=thinker.folder / "model.sock"), lives(thinker) as process:
+def test_killing_an_agent_ends_its_command_and_the_next_life_says_that_it_was_interrupted(thinker):
+    def script(call):
+        return finish() if call.number else turn(tools=[("bash", {"command": "echo here; exec sleep 1234.5", "seconds": 60}), ("bash", {"command": "ls"})])
+
+    with MessagesServer(script, path=thinker.folder / "model.sock") as server, lives(thinker) as process:
         pid = int(process.stdout.readline())
         output = thinker.folder / "home" / "outputs" / "00001.txt"
         while not (output.exists() and output.read_text()):
@@ -359,6 +379,10 @@ def test_killing_an_agent_ends_what_its_commands_left_running(thinker):
         assert family
         os.kill(pid, signal.SIGKILL)
         assert not psutil.wait_procs(family, timeout=15)[1]
+        assert process.stdout.readline() and process.wait() == 0
+    told_of, other = server.calls[1].body["messages"][-1]["content"]
+    assert told_of["content"].startswith("interrupted") and "$HOME/outputs/00001.txt" in told_of["content"] and told_of["is_error"]
+    assert other["content"].startswith("not run") and other["is_error"] and not server.calls[1].problem
 
 
 def test_a_torn_last_line_of_the_transcript_is_as_if_it_was_never_written(thinker):

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from swarm.researchers import Parked
-from tests.messages_server import MessagesServer, cut, cut_before_headers, empty, error, error_event, hang, turn
+from tests.messages_server import MessagesServer, cut, cut_before_headers, empty, error, error_event, hang, raw, turn
 from tests.swarm.thinker import Thinker, run
 
 FINISH = turn(tools=[("finish", {"reason": "done"})])
@@ -58,10 +58,12 @@ def requests(server):
         (cut_before_headers(), "the answer was cut off"),
         (cut(ECHO, after_events=2), "the answer was cut off"),
         (cut(ECHO, after_events=5), "the answer was cut off"),
+        (raw([b'event: message_start\ndata: {"type": "message_start", "message": {"content": [], "usage": {}}}\n\n']), "the answer was cut off"),
+        (raw([b"event: message_start\ndata: {not json\n\n"]), "the answer could not be read: JSONDecodeError"),
         (error_event(ECHO, 3, "overloaded_error"), "529 overloaded"),
         (error_event(ECHO, 1, "api_error"), "500 api"),
     ],
-    ids=["529", "500", "503", "502", "408", "no headers", "cut early", "cut late", "error event", "error event early"],
+    ids=["529", "500", "503", "502", "408", "no headers", "cut early", "cut late", "quiet end", "no JSON", "error event", "error event early"],
 )
 def test_what_passes_is_asked_again_and_no_tool_of_a_broken_turn_runs(tmp_path, fault, line):
     thinker, server, clock = play(tmp_path, fault, fault, ECHO, FINISH)
@@ -281,6 +283,16 @@ def test_empty_turns_are_nudged_and_several_in_a_row_end_the_work(tmp_path):
     thinker, server, _ = play(tmp_path, empty(), empty(), ECHO, empty(), empty(), empty(), empty())
     assert thinker.results() == ["1"] and len(requests(server)) == 7
     assert thinker.doing()[0] == "finished" and "nothing to say 4 times" in thinker.doing()[1]
+
+
+def test_thinking_that_never_comes_to_an_answer_parks_rather_than_finishes(tmp_path):
+    thinker = Thinker(tmp_path / "a", {"max_tokens": 512})
+    with MessagesServer(scripted(turn(thinking="hm " * 2000, text="so")), path=tmp_path / "a" / "model.sock") as server:
+        with pytest.raises(Parked, match="ended at 512 tokens before an answer"):
+            run(thinker.start())
+    assert len(server.calls) == 4 and "cut off at 512" in str(server.calls[1].body["messages"][-1])
+    with MessagesServer(scripted(FINISH), path=tmp_path / "a" / "model.sock"):
+        assert run(thinker.start()) == 1
 
 
 def test_thinking_that_a_server_does_not_accept_is_given_up_once(tmp_path):

@@ -1,15 +1,18 @@
 """Money: no limit is ever passed, by no cent, and nothing that may have been spent is ever left out."""
 
+import functools
 import os
 import random
 import signal
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
+import httpx2
 import pytest
 
 from state.files import append_jsonl
 from tests.messages_server import MessagesServer, cut, cut_before_headers, error, error_event, held, raw, turn
-from tests.swarm.proxied import MODEL, Proxied, body, until
+from tests.swarm.proxied import MODEL, Proxied, body, raw_request, until
 
 NINE = [f"agent{number}" for number in range(9)]
 INPUT, OUTPUT, WRITE = 4e-6, 20e-6, 5e-6
@@ -20,16 +23,13 @@ def answered(response) -> bytes:
     return b"".join(response.iter_raw())
 
 
-def at_once(tasks) -> None:
-    threads = [threading.Thread(target=task) for task in tasks]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+def at_once(tasks) -> list:
+    with ThreadPoolExecutor(len(tasks)) as pool:
+        return [done.result() for done in [pool.submit(task) for task in tasks]]
 
 
 def random_reply(chance: random.Random):
-    long = turn("x" * chance.choice([1, 100, 4000, 30_000]), thinking=chance.choice(["", "y" * 500]), usage=None)
+    long = turn("x" * chance.choice([1, 100, 3000, 9000]), thinking=chance.choice(["", "y" * 500]), usage=None)
     return chance.choice([
         long, long, long, turn(tools=[("bash", {"command": "ls " * chance.randrange(500)})]), cut(long, chance.randrange(12)),
         cut_before_headers(), error(429, "rate_limit_error"), error(529, "overloaded_error"), error_event(long, chance.randrange(9)),
@@ -56,7 +56,7 @@ def test_no_limit_is_passed_whatever_nine_agents_are_answered(tmp_path, block):
 
                 def live(agent, chance, proxied=proxied):
                     client, messages, statuses = proxied.client(agent), [], []
-                    for _ in range(chance.randrange(1, 4)):
+                    for _ in range(chance.randrange(1, 3)):
                         content = [{"type": "text", "text": "z" * chance.randrange(1, 3000)}]
                         if chance.random() < 0.7:
                             content[0]["cache_control"] = {"type": "ephemeral", "ttl": chance.choice(["5m", "1h"])}
@@ -67,15 +67,14 @@ def test_no_limit_is_passed_whatever_nine_agents_are_answered(tmp_path, block):
                             if chance.random() < 0.9:  # else it hangs up
                                 try:
                                     answered(response)
-                                except Exception as problem:
-                                    assert "Protocol" in type(problem).__name__, problem
+                                except httpx2.RemoteProtocolError:
+                                    pass
                             else:
                                 response.close()
                         messages += [{"role": "assistant", "content": [{"type": "text", "text": "so"}]}]
                     return statuses
 
-                found = []
-                at_once([lambda agent=agent, own=random.Random(f"{seed} {agent}"): found.append(live(agent, own)) for agent in NINE])
+                found = at_once([functools.partial(live, agent, random.Random(f"{seed} {agent}")) for agent in NINE])
                 refused += sum(statuses.count(402) for statuses in found)
                 spend = until(lambda: spent if not (spent := proxied.spend()).open else None)  # noqa: B023
                 assert not [event for event in proxied.events if event["event"] == "problem"]
@@ -99,8 +98,8 @@ def test_a_proxy_that_is_killed_comes_back_and_forgets_no_money(tmp_path):
             try:
                 with proxied.client(agent).stream("POST", "/v1/messages", json=body()) as response:
                     answered(response)
-            except Exception as problem:
-                assert "Error" in type(problem).__name__, problem
+            except httpx2.TransportError:
+                pass
 
         threads = [threading.Thread(target=doomed, args=(agent,)) for agent in NINE]
         for thread in threads:
@@ -179,8 +178,6 @@ def test_a_call_waits_while_others_hold_what_it_needs(tmp_path):
         other = threading.Thread(target=second)
         other.start()
         with proxied.connection("agent2") as impatient:  # one who hangs up while it waits is not served later
-            from tests.swarm.proxied import raw_request
-
             impatient.sendall(raw_request("POST", "/v1/messages", body("I will be gone", max_tokens=3000)))
         assert order == [] and len(server.calls) == 1
         gate.set()
@@ -202,8 +199,8 @@ def test_an_answer_that_is_cut_off_costs_what_was_seen_at_least(tmp_path):
             try:
                 with client.stream("POST", "/v1/messages", json=body(max_tokens=5000)) as response:
                     answered(response)
-            except Exception as problem:
-                assert "Protocol" in type(problem).__name__, problem
+            except httpx2.RemoteProtocolError:
+                pass
         told = [(record["input_tokens"], record["output_tokens"], record["status"], record["complete"]) for record in proxied.settled(len(replies))]
         reserved = proxied.records("reserved")[3]
         seen = told[0][1]
@@ -237,6 +234,13 @@ def test_a_long_conversation_is_held_to_be_no_longer_than_it_can_be(tmp_path):
             messages += [{"role": "assistant", "content": "fine"}]
         bound, used = proxied.records("reserved")[-1]["tokens"] - 1000, proxied.records("settled")[-1]["input_tokens"]
         assert used <= bound < used + 45_000, "only what was added counts by its bytes"
+        # What clears nothing, as a real command line says it, is no reason to forget; what clears something is.
+        for keep, least, most in (("all", 0, 1000), ("all", 0, 1000), ({"type": "thinking_turns", "value": 1}, 200_000, 10**6)):
+            edits = {"edits": [{"type": "clear_thinking_20251015", "keep": keep}]}
+            for _ in range(2):
+                client.post("/v1/messages", json={**body(context_management=edits), "messages": messages[:-1]})
+            used = proxied.records("settled")[-1]["input_tokens"]
+            assert least <= proxied.records("reserved")[-1]["tokens"] - 1000 - used <= most
         # Another frame around the same messages may count otherwise.
         client.post("/v1/messages", json={**body(system="x"), "messages": messages[:-1]})
         assert proxied.records("reserved")[-1]["tokens"] > 200_000
@@ -259,7 +263,8 @@ def test_caches_are_billed_as_the_api_tells_them(tmp_path):
         assert first["dollars"] == pytest.approx(size * WRITE + words)
         assert again["dollars"] == pytest.approx(size * 0.2e-6 + words)
         assert hour["dollars"] == pytest.approx(size * 8e-6 + words)
-        assert all(record["dollars"] >= paid["dollars"] for record, paid in zip(proxied.records("reserved"), proxied.records("settled")))
+        reserved = [record["dollars"] for record in proxied.records("reserved")]
+        assert all(set_aside >= paid["dollars"] for set_aside, paid in zip(reserved, (first, again, hour)))  # noqa: B905
 
 
 def test_a_model_without_a_price_is_dear_and_ones_own_price_wins(tmp_path):

@@ -1,0 +1,134 @@
+"""The operator's control socket, RUN/control.sock, through which people come in: one JSON line each way.
+
+    {"do": "join", "name": "alice", "direction": ""}  ->  {"name": "alice", "again": false}      or {"error": "..."}
+    {"do": "ping"}                                    ->  {"run": "...", "state": "running"}
+
+Who has joined is there as long as the connection stays open. Where the operator ends it, it says why: {"over": "..."}.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+import threading
+from collections.abc import Callable
+from subprocess import CalledProcessError
+from typing import Annotated, Literal
+
+from git import GitCommandError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from state.errors import UserError
+from state.paths import RunPaths
+from swarm.people import People
+from swarm.proxy_client import listen_at
+
+MOST_BYTES = 100_000
+MOST_CONNECTIONS = 100
+ASK_SECONDS = 30.0
+LEAVE_SECONDS = 5.0
+"""How long, at the end, the operator waits until it has noted that all have left."""
+
+
+class _Request(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Join(_Request):
+    do: Literal["join"]
+    name: str = Field(max_length=200)
+    direction: str = Field("", max_length=20_000)
+
+
+class Ping(_Request):
+    do: Literal["ping"]
+
+
+Request = TypeAdapter(Annotated[Join | Ping, Field(discriminator="do")])
+
+
+class Control:
+    """The socket of one run while it is operated. `phase()`: what the run is doing, for whoever pings."""
+
+    def __init__(self, paths: RunPaths, people: People, phase: Callable[[], str]):
+        self.paths, self.people, self.phase = paths, people, phase
+        self._connections: dict[socket.socket, threading.Thread] = {}
+        self._lock = threading.Lock()
+        self._socket = listen_at(paths.control)
+        threading.Thread(target=self._accept, daemon=True, name="control").start()
+
+    def close(self, why: str) -> None:
+        """Let nobody in any more, and tell those who are there that it is over."""
+        self.people.closed = f"nobody can join run {self.paths.name} now: {why}"
+        self.paths.control.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # wakes the thread that waits for the next connection
+            self._socket.shutdown(socket.SHUT_RDWR)
+        self._socket.close()
+        with self._lock:
+            open_ones = dict(self._connections)
+        for connection in open_ones:
+            with contextlib.suppress(OSError):
+                _say(connection, {"over": why})
+                connection.shutdown(socket.SHUT_RDWR)
+        for thread in open_ones.values():
+            thread.join(LEAVE_SECONDS)
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection, _ = self._socket.accept()
+            except OSError:  # closed
+                return
+            thread = threading.Thread(target=self._serve, args=(connection,), daemon=True, name="control-connection")
+            with self._lock:
+                if len(self._connections) >= MOST_CONNECTIONS:
+                    connection.close()
+                    continue
+                self._connections[connection] = thread
+                thread.start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        entered: str | None = None
+        try:
+            connection.settimeout(ASK_SECONDS)
+            answer = self._answer(connection)
+            entered = answer.get("name")
+            _say(connection, answer)
+            connection.settimeout(None)
+            while entered and connection.recv(4096):
+                pass
+        except OSError:  # whoever it was is gone
+            pass
+        finally:
+            if entered:
+                self.people.leave(entered)
+            with self._lock:
+                del self._connections[connection]
+            connection.close()
+
+    def _answer(self, connection: socket.socket) -> dict:
+        line = b""
+        while not line.endswith(b"\n"):
+            chunk = connection.recv(65536)
+            line += chunk
+            if not chunk or len(line) > MOST_BYTES:
+                return {"error": f"a request is one JSON line of at most {MOST_BYTES} bytes"}
+        try:
+            request = Request.validate_json(line)
+        except ValidationError as error:
+            first = error.errors(include_input=False, include_url=False)[0]
+            return {"error": f"{'.'.join(map(str, first['loc']))}: {first['msg']}"}
+        if isinstance(request, Ping):
+            return {"run": self.paths.name, "state": self.phase()}
+        try:
+            return self.people.enter(request.name, request.direction)
+        except UserError as error:
+            return {"error": str(error)}
+        except (OSError, GitCommandError, CalledProcessError) as error:  # most likely a full disk; what is missing is made the next time
+            self.people.desk.problem(f"{request.name} could not join: {error}")
+            return {"error": f"the run could not make a place for {request.name} ({type(error).__name__}); it is noted in its status"}
+
+
+def _say(connection: socket.socket, answer: dict) -> None:
+    connection.sendall(json.dumps(answer).encode() + b"\n")

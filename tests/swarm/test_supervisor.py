@@ -1,0 +1,119 @@
+"""Agents' processes: real ones, forked by a real nursery, that fall, park, end, or outlive nobody."""
+
+import os
+import signal
+import time
+
+import psutil
+import pytest
+import tomli
+
+import swarm.create
+from state.paths import RunPaths
+from swarm.create import Options, create_run, write_toml
+from swarm.researchers import PARKED
+from swarm.supervisor import MOST_FALLS, Supervisor
+
+
+@pytest.fixture
+def run(smoke, module_checkout, request):
+    """A run of three agents that nobody operates: without doors its searching agents fall at once."""
+    before, swarm.create.PROJECT = swarm.create.PROJECT, module_checkout.folder
+    try:
+        yield create_run(Options(agents=3, task="smoke", run=f"s{abs(hash(request.node.name)) % 10**8}"))
+    finally:
+        swarm.create.PROJECT = before
+
+
+@pytest.fixture
+def supervisors():
+    made = []
+    yield made
+    for supervisor in made:
+        supervisor.stop(0.5)
+
+
+def supervise(made, paths: RunPaths, **options) -> Supervisor:
+    supervisor = Supervisor(paths, {f"agent-{n}": "search" for n in (1, 2, 3)}, pause_seconds=0.01, **options)
+    made.append(supervisor)
+    return supervisor
+
+
+def until(supervisor, condition, seconds=60.0):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        supervisor.look()
+        assert time.monotonic() < deadline, supervisor.workers
+        time.sleep(0.02)
+
+
+def alive(supervisor):
+    return all(worker.state == "running" and worker.pid and worker.code is None for worker in supervisor.workers.values())
+
+
+def test_an_agent_that_falls_again_and_again_is_parked_with_its_reason_and_the_others_are_not(run, supervisors):
+    for name in ("agent-2", "agent-3"):  # what these run is a shell that waits for a pipe nobody opens: see `hold`
+        hold(run, name)
+    (run.agent("agent-1") / "transcript.jsonl").write_text('{"kind": "plan"}\n')  # its memory is not what it can read
+    supervisor = supervise(supervisors, run)
+    until(supervisor, lambda: supervisor.workers["agent-1"].state == "parked")
+    parked = supervisor.workers["agent-1"]
+    assert parked.falls == MOST_FALLS and "KeyError" in parked.reason
+    assert supervisor.workers["agent-2"].state == supervisor.workers["agent-3"].state == "running"
+
+
+def hold(paths: RunPaths, name: str) -> None:
+    """Let a searching agent wait for ever at its start: its transcript is a pipe that nobody writes into."""
+    os.mkfifo(paths.agent(name) / "transcript.jsonl")
+
+
+def held(run, supervisors, **options) -> Supervisor:
+    for number in (1, 2, 3):
+        hold(run, f"agent-{number}")
+    supervisor = supervise(supervisors, run, **options)
+    until(supervisor, lambda: alive(supervisor))
+    return supervisor
+
+
+def test_a_killed_agent_is_started_again_under_another_pid(run, supervisors):
+    supervisor = held(run, supervisors)
+    before = supervisor.workers["agent-2"].pid
+    os.kill(before, signal.SIGKILL)
+    until(supervisor, lambda: supervisor.workers["agent-2"].restarts == 1 and alive(supervisor))
+    assert supervisor.workers["agent-2"].pid != before and supervisor.workers["agent-1"].restarts == 0
+
+
+def test_when_the_nursery_is_killed_no_agent_stays_behind_and_all_start_again(run, supervisors):
+    supervisor = held(run, supervisors)
+    before = [psutil.Process(worker.pid) for worker in supervisor.workers.values()]
+    os.kill(before[0].ppid(), signal.SIGKILL)
+    gone, left = psutil.wait_procs(before, timeout=20)
+    assert not left and len(gone) == 3
+    until(supervisor, lambda: alive(supervisor) and all(worker.restarts for worker in supervisor.workers.values()))
+
+
+def test_an_agents_hours_end_over_its_lives(run, supervisors):
+    supervisor = held(run, supervisors, before={"agent-1": 3599.0}, hours=1.0)
+    until(supervisor, lambda: supervisor.workers["agent-1"].state == "done")
+    worker = supervisor.workers["agent-1"]
+    assert "1 hours are over" in worker.reason and worker.seconds() >= 3600 and supervisor.workers["agent-2"].state == "running"
+
+
+def test_stopping_leaves_no_process(run, supervisors):
+    supervisor = held(run, supervisors)
+    processes = [psutil.Process(worker.pid) for worker in supervisor.workers.values()]
+    processes.append(processes[0].parent())
+    supervisor.stop(1.0)
+    assert not psutil.wait_procs(processes, timeout=10)[1]
+
+
+def test_what_no_restart_helps_is_parked_at_once(run, supervisors):
+    """An agent whose API refuses it for good: here a model socket where nobody has ever listened, and no patience."""
+    config = tomli.loads(run.toml.read_text())
+    agents = [{**agent, "researcher": "claude", "model": "m"} for agent in config["agents"]]
+    write_toml(run.toml, {**config, "agents": agents, "model": {"outage_hours": 0.0}})
+    supervisor = Supervisor(run, {"agent-1": "claude"}, pause_seconds=0.01)
+    supervisors.append(supervisor)
+    until(supervisor, lambda: supervisor.workers["agent-1"].state == "parked")
+    worker = supervisor.workers["agent-1"]
+    assert worker.restarts == 1 and "has not answered" in worker.reason and worker.code == PARKED
