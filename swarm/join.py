@@ -54,7 +54,9 @@ def join(paths: RunPaths, name: str | None, direction: str | None, command: list
         record(paths, name, {"kind": "session", "command": command or ["bash"], "terminal": interactive})
         if interactive:
             print(greeting(config, box, name, presence.again), flush=True)
-            result = Terminal(sys.stdin.fileno(), sys.stdout.fileno()).show(box, ["bash"], NICENESS, presence.watch)
+            # Set by a command: the shell that is pid 1 inside takes a prompt out of its environment.
+            shell = ["env", f"PS1={name}@{paths.name}:\\w\\$ ", "bash"]
+            result = Terminal(sys.stdin.fileno(), sys.stdout.fileno()).show(box, shell, NICENESS, presence.watch)
         else:
             result = pass_through(box, command or ["bash"], presence)
         code = _told(paths, presence, box, result)
@@ -86,7 +88,7 @@ def person_box(paths: RunPaths, config: dict, name: str) -> Box:
     box = agent_box(paths, name, config["task"], config["isolation"], lasting=True)
     env = {variable: os.environ[variable] for variable in PASSED_ON if os.environ.get(variable)}
     env |= {
-        "PS1": f"{name}@{paths.name}:\\w\\$ ", "SHELL": "/bin/bash", "USER": name, "LOGNAME": name,
+        "SHELL": "/bin/bash", "USER": name, "LOGNAME": name,
         # Kept at once: the sandbox may be killed. It is the person's own record of what was tried, and when.
         "HISTFILE": f"{box.env['HOME']}/.bash_history", "HISTTIMEFORMAT": "%F %T ", "HISTSIZE": "100000", "PROMPT_COMMAND": "history -a",
     }  # fmt: skip

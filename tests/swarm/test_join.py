@@ -11,6 +11,7 @@ import pty
 import re
 import select
 import signal
+import socket
 import struct
 import subprocess
 import sys
@@ -23,6 +24,7 @@ from state.files import read_jsonl
 from state.ledger import Ledger
 from state.paths import RunPaths, aar_home
 from swarm.access import is_operated
+from view.status import status_facts
 
 METHOD = '''"""Naive, a person's."""
 FAMILY = "naive"
@@ -102,7 +104,7 @@ class Run:
         until(lambda: self.state() == state, f"state {state} of {self.name}")
 
     def facts(self) -> dict:
-        return json.loads(self.checkout.aar("status", self.name, "--json")[1])
+        return status_facts(self.paths)
 
     def state(self) -> str:
         with contextlib.suppress(FileNotFoundError, ValueError):
@@ -155,10 +157,8 @@ def test_a_command_has_a_method_scored_and_its_commit_is_on_the_persons_branch_i
     assert done.returncode == 0 and re.search(r"s\d{4} ada +methods/ada.py: PGR", done.stdout), (done.stdout, done.stderr)
     mine = [v for v in Ledger(run.paths.ledger).verdicts.values() if v["agent"] == "ada"]
     assert [v["status"] for v in mine] == ["scored"]
-    row = run.row("ada")
-    assert (row["state"], row["person"], row["submissions"], row["best"], row["direction"]) == (
-        "away", True, 1, mine[0]["submission"] if mine[0]["rung"] == "full" else row["best"], "people/ada",
-    )  # fmt: skip
+    row = until(lambda: run.row("ada")["state"] == "away" and run.row("ada"), "ada's absence")
+    assert (row["person"], row["submissions"], row["last_pgr"], row["direction"]) == (True, 1, mine[0]["pgr"], "people/ada")
     assert (run.paths.board / "prompts/directions/people/ada.md").read_text() == "Trust the teacher less where it is sure.\n"
     until(lambda: "aar/people/ada" in run.checkout.git("branch", "--list", "aar/people/*"), "the mirror of the branch")
     commit = mine[0]["commit"]
@@ -184,8 +184,6 @@ def test_the_walls_keep_a_person_from_labels_other_worktrees_and_the_network_as_
         assert os.path.lexists(file), "the control: outside it is there"
         assert run.join("ada", "ls", str(file)).returncode != 0
     reach = "import socket; socket.create_connection(('127.0.0.1', {}), 5)"
-    import socket
-
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         socket.create_connection(("127.0.0.1", port), 5).close()
