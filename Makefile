@@ -13,7 +13,7 @@ PYTHON ?= python3
 VENV := .venv
 LOG := $(VENV)/install.log
 ARGS ?=
-BENCH ?= spine train features integrity
+BENCH ?= spine train features integrity researcher
 WORKERS ?= 2
 
 # No key may be spent by a target: every variable that looks like one is taken out of the environment.

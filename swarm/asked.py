@@ -29,6 +29,12 @@ NEVER = (
     "previous_response_id", "conversation", "prompt", "background",
 )  # fmt: skip
 """Fields that reach further than the request itself, or that cost more than its model's price."""
+BLOCKS = ("text", "image", "document", "tool_use", "tool_result", "thinking", "redacted_thinking", "search_result", "tool_reference")
+"""What a message may hold: nothing else is known not to make a server fetch something."""
+ADDRESSES = ("image_url", "file_url", "file_id")
+"""Where the Responses API names what it would fetch."""
+MOST_OUTPUT = 10_000_000
+"""Tokens that a request may ask for."""
 TIERS = ("auto", "standard", "standard_only", "default")
 
 
@@ -66,7 +72,8 @@ class Asked:
             return self.raw
         body = {**self.body, name: max_tokens}
         thinking = body.get("thinking")
-        if isinstance(thinking, dict) and thinking.get("budget_tokens", 0) >= max_tokens:
+        budget = thinking.get("budget_tokens") if isinstance(thinking, dict) else None
+        if isinstance(budget, (int, float)) and budget >= max_tokens:
             less = {**thinking, "budget_tokens": max_tokens - 1}
             body["thinking"] = less if max_tokens > LEAST_THINKING else {"type": "disabled"}
         return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode(errors="backslashreplace")
@@ -158,7 +165,7 @@ def _most_output(path: str, body: dict[str, Any]) -> int:
     most = body.get(name, None if path == MESSAGES else DEFAULT_OUTPUT)
     if path == RESPONSES and most is None:
         most = DEFAULT_OUTPUT
-    if not isinstance(most, int) or isinstance(most, bool) or most < 1:
+    if not isinstance(most, int) or isinstance(most, bool) or not 1 <= most <= MOST_OUTPUT:
         raise Refused(f"{name}: a request says how long its answer may be")
     return most
 
@@ -178,7 +185,7 @@ def _images(path: str, items: list[Any]) -> Iterator[None]:
         if path == RESPONSES:
             yield from _responses_block(item)
             inner = item.get("content") if item.get("type") in (None, "message") else item.get("output")
-            for block in inner if isinstance(inner, list) else []:
+            for block in inner if isinstance(inner, list) else [inner]:
                 if isinstance(block, dict):
                     yield from _responses_block(block)
             continue
@@ -187,7 +194,11 @@ def _images(path: str, items: list[Any]) -> Iterator[None]:
 
 
 def _blocks(content: Any) -> list[dict[str, Any]]:
-    return [block for block in content if isinstance(block, dict)] if isinstance(content, list) else []
+    if content is None or isinstance(content, str):
+        return []
+    if not isinstance(content, list) or not all(isinstance(block, dict) for block in content):
+        raise Refused("content: a text or a list of blocks is expected")
+    return content
 
 
 def _messages_block(path: str, block: dict[str, Any]) -> Iterator[None]:
@@ -195,11 +206,11 @@ def _messages_block(path: str, block: dict[str, Any]) -> Iterator[None]:
     if kind == "tool_result":
         yield from _images(path, [block])
         return
-    if kind == "container_upload":
-        raise Refused("container_upload: files are not passed on")
-    if kind not in ("image", "document") or not isinstance(source, dict):
+    if kind not in BLOCKS:
+        raise Refused(f"a block of type {str(kind)[:40]} is not passed on")
+    if kind not in ("image", "document"):
         return
-    wanted = ("base64",) if kind == "image" else ("text", "content")
+    wanted, source = ("base64",) if kind == "image" else ("text", "content"), source if isinstance(source, dict) else {}
     if source.get("type") not in wanted:
         raise Refused(f"{kind}: a source of type {str(source.get('type'))[:20]} is not passed on; say it in the request itself ({wanted[0]})")
     if kind == "image":
@@ -211,7 +222,8 @@ def _responses_block(block: dict[str, Any]) -> Iterator[None]:
     kind = block.get("type")
     if kind in ("item_reference", "input_file"):
         raise Refused(f"{kind} is not passed on: say it in the request itself")
-    if kind == "input_image":
-        if not str(block.get("image_url")).startswith("data:"):
-            raise Refused("input_image: only an image in the request itself is passed on")
+    for name in ADDRESSES:
+        if block.get(name) is not None and not str(block[name]).startswith("data:"):
+            raise Refused(f"{name}: only what is in the request itself is passed on")
+    if kind == "input_image" or block.get("image_url") is not None:
         yield None

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import select
 import socket
 import threading
@@ -20,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from state.errors import UserError
 from swarm.desk import Desk
 from swarm.news import Cursor, news_for
+from swarm.proxy_client import listen_at
 
 MOST_BYTES = 200_000
 MOST_CONNECTIONS = 16
@@ -103,16 +103,7 @@ class Door:
     def __init__(self, desk: Desk, agent: str, path: Path):
         self.desk, self.agent, self.path = desk, agent, path
         self._slots = threading.BoundedSemaphore(MOST_CONNECTIONS)
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        path.unlink(missing_ok=True)
-        # A socket's path may have 107 bytes, a run's folder more: bind it by way of a descriptor of the folder.
-        folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY)
-        try:
-            self._socket.bind(f"/proc/self/fd/{folder}/{path.name}")
-        finally:
-            os.close(folder)
-        os.chmod(path, 0o600)
-        self._socket.listen(64)
+        self._socket = listen_at(path)
         threading.Thread(target=self._accept, daemon=True, name=f"door-{agent}").start()
 
     def close(self) -> None:

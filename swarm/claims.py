@@ -8,6 +8,8 @@ told by the words in common, no more; it can miss a paraphrase, and who reads th
 
 from __future__ import annotations
 
+import contextlib
+import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -109,8 +111,10 @@ def read_front(name: str, text: str) -> Told | None:
     fields = dict(re.findall(r"(?m)^(\w+): (.*)$", text.split("\n---\n", 1)[0]))
     if "agent" not in fields:
         return None
-    title = one_line(fields.get("title", "").strip('"'))
-    return Told(name, fields["agent"], fields.get("type", ""), title, fields.get("submission", ""))
+    title = fields.get("title", "")
+    with contextlib.suppress(ValueError):  # a file that a person put there by hand
+        title = str(json.loads(title))
+    return Told(name, fields["agent"], fields.get("type", ""), one_line(title), fields.get("submission", ""))
 
 
 def tried(text: str, submissions: dict[str, dict], views: Iterable[dict], posts: Iterable[Told]) -> list[str]:

@@ -24,7 +24,7 @@ from state.paths import RunPaths
 from swarm.people import People
 from swarm.proxy_client import listen_at
 
-MOST_BYTES = 100_000
+MOST_BYTES = 300_000
 MOST_CONNECTIONS = 100
 ASK_SECONDS = 30.0
 LEAVE_SECONDS = 5.0

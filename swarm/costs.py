@@ -23,7 +23,7 @@ from state.ledger import Ledger
 from state.paths import RunPaths, all_runs
 from state.spend import Spend
 from swarm.prices import Prices
-from swarm.settings import Settings
+from swarm.settings import Settings, costs_nothing
 
 STUDY_DOLLARS_AN_HOUR, STUDY_MODEL = 22.0, "claude-opus-4-6"
 """Of an agent of the published study (Anthropic, April 2026: $18,000 for 800 agent-hours)."""
@@ -36,7 +36,8 @@ LEAST_VERDICTS = 10
 
 def forecast(project: Path, settings: Settings, models: Sequence[str], task: str, slots: int, seconds: float) -> dict[str, Any]:
     """Facts for `forecast_text`, and `evaluations_an_hour`. UserError where the task is not prepared."""
-    prices = Prices({name: price.model_dump(exclude_none=True) for name, price in settings.prices.items()})
+    own = {name: price.model_dump(exclude_none=True) for name, price in settings.prices.items()}
+    prices = Prices(own)
     runs = all_runs(project)
     rows = []
     for model, agents in Counter(models).items():
@@ -52,6 +53,7 @@ def forecast(project: Path, settings: Settings, models: Sequence[str], task: str
         "models": rows,
         "hours": seconds / 3600,
         "dollars_an_hour": sum(row["agents"] * row["dollars_an_agent_hour"] for row in rows),
+        "free": all(costs_nothing(own, model) for model in models),
         "budget": settings.budget.dollars,
         "limits": settings.budget.model_dump(exclude_none=True),
         "seconds_a_submission": each,
@@ -61,11 +63,6 @@ def forecast(project: Path, settings: Settings, models: Sequence[str], task: str
         "finetuned_hours": work["finetuned_hours"],
         "evaluations_an_hour": two_digits(3600 * slots / each),
     }
-
-
-def is_free(facts: dict[str, Any]) -> bool:
-    """Whether aar.toml says that no model costs anything."""
-    return facts["dollars_an_hour"] == 0
 
 
 def two_digits(value: float) -> int:
@@ -82,9 +79,10 @@ def _measured(runs: Sequence[RunPaths], model: str) -> tuple[float, str] | None:
         except (OSError, ValueError):
             continue
         hours = sum(worked.get(name, {}).get("seconds", 0.0) for name in agents) / 3600
-        if agents and hours >= LEAST_HOURS and paths.spend.exists():
-            spend = Spend(paths.spend)
-            return sum(spend.of(name).dollars for name in agents) / hours, paths.name
+        spend = Spend(paths.spend)
+        dollars = sum(spend.of(name).dollars for name in agents)
+        if hours >= LEAST_HOURS and dollars:  # of one whose API never answered nothing is learned
+            return dollars / hours, paths.name
     return None
 
 
@@ -104,7 +102,7 @@ def _scoring_seconds(runs: Sequence[RunPaths], task: str) -> float | None:
 
 def forecast_text(facts: dict[str, Any]) -> str:
     """What a person reads before saying yes."""
-    lines = [f"this run asks a model at {facts['base_url']}" + (", at no cost:" if is_free(facts) else " and costs money:")]
+    lines = [f"this run asks a model at {facts['base_url']}" + (", at no cost:" if facts["free"] else " and costs money:")]
     for row in facts["models"]:
         source = f"measured in run {row['from_run']}" if row["from_run"] else "as in the published study, scaled by price"
         lines.append(f"  {row['agents']} x {row['model']}: about ${row['dollars_an_agent_hour']:.2f} an agent-hour ({source}; {row['price']})")

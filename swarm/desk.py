@@ -257,8 +257,6 @@ class Desk(Scoring):
     # -- for the operator -----------------------------------------------------------------------------------------------
 
     seconds_used: Callable[[], float] = staticmethod(lambda: 0.0)
-    purse = None
-    """What of the run's money is left, where it costs any."""
 
     def sees_all(self, agent: str) -> bool:
         """Whether others' work is visible to the agent (swarm/sharing.py)."""

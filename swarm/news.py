@@ -8,9 +8,6 @@ quoted, and named as theirs.
 
 from __future__ import annotations
 
-import json
-import re
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -19,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from state.ledger import agent_view
 from stats.ranking import contenders
+from swarm.claims import read_front
 from swarm.door import line
 from swarm.forum import one_line
 
@@ -48,27 +46,6 @@ class Cursor(BaseModel):
     stuck: int = Field(0, ge=0)
     narrow: str = Field("", max_length=500)
     jobs: int = Field(0, ge=0)
-
-
-@dataclass(frozen=True)
-class Post:
-    """A post as it is announced. `time` is as in its name, 20261123T140512Z."""
-
-    name: str
-    time: str
-    author: str
-    kind: str
-    title: str
-
-
-def read_post(file: Path) -> Post | None:
-    """The front matter of a post; None where it has none."""
-    head = file.read_text(encoding="utf-8", errors="replace").split("\n---\n", 1)[0]
-    fields = dict(re.findall(r"(?m)^(\w+): (.*)$", head))
-    if "agent" not in fields:
-        return None
-    title = json.loads(fields.get("title", '""'))
-    return Post(file.name, file.name.partition("-")[0], fields["agent"], fields.get("type", ""), title)
 
 
 def words_of(file: Path) -> str:
@@ -109,7 +86,7 @@ def _posts(desk: Desk, agent: str, seen: Cursor, first: bool, tell) -> None:
         if file.name < seen.before or file.name in seen.heard:
             continue
         seen.heard.append(file.name)
-        post = read_post(file)
+        post = read_front(file.name, file.read_text(encoding="utf-8", errors="replace"))
         if post is not None and post.author != agent:
             fresh.append((file, post))
     _forget(seen)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -13,13 +14,13 @@ from state.errors import UserError
 from state.files import write_atomic
 from state.ledger import Ledger
 from state.paths import RunPaths
-from swarm.access import current_budget, load_config, open_for_submissions
+from swarm.access import current_budget, is_operated, load_config, open_for_submissions
 from swarm.agent import ASK_MODELS
 from swarm.create import Options, create_run
 from swarm.key import find_key
 from swarm.options import said_of_models
 from swarm.run import operate
-from swarm.settings import ANTHROPIC, Settings, models_of, read_settings
+from swarm.settings import ANTHROPIC, Settings, costs_nothing, models_of, read_settings
 from swarm.verification import finalists, verify
 
 FREE_SECONDS, PAID_SECONDS = 600.0, 8 * 3600.0
@@ -64,14 +65,14 @@ def new_run(
     seconds = seconds_of(minutes, hours) or (PAID_SECONDS if asks else FREE_SECONDS)
     given = {name: value for name, value in options.items() if value is not None}
     if asks:
-        from swarm.costs import forecast, forecast_text, is_free  # a run that asks no model needs no prices
+        from swarm.costs import forecast, forecast_text  # a run that asks no model needs no prices
 
         models = models_of(settings, agents)
         agents = len(models)
         slots = make_slots(options.get("gpus"))
         facts = forecast(project, settings, models, options["task"], len(slots), seconds)
         given["evaluations_an_hour"] = facts["evaluations_an_hour"]
-        if is_free(facts):
+        if facts["free"]:
             tell(forecast_text(facts))
         else:
             check_paid(settings)
@@ -93,22 +94,22 @@ def paid_again(paths: RunPaths, budget: float | None, agree: Callable[[str], Non
     """Before a run that asks a model goes on: the key is there, what is left is told, `agree` as in `new_run`. `budget`: a new
     limit in dollars, for the run as a whole."""
     config = load_config(paths)
+    if budget is not None and "budget" not in config:
+        raise UserError(f"run {paths.name} asks no model: leave out --budget")
+    if budget is not None and is_operated(paths):
+        raise UserError(f"run {paths.name} is going on, under the budget that it has: `python aar.py stop {paths.name}` first")
     if "budget" not in config:
-        if budget is not None:
-            raise UserError(f"run {paths.name} asks no model: leave out --budget")
         return
     from state.spend import Spend
 
     spent = Spend(paths.spend).dollars
     limit = budget if budget is not None else current_budget(paths, config).get("dollars")
-    if budget is not None and budget <= spent:
+    if budget is not None and not spent < budget < math.inf:  # also what is no number
         raise UserError(f"--budget {budget:g}: run {paths.name} has spent ${spent:.2f} already; name the sum for the whole run")
-    models = {agent["model"] for agent in config["agents"] if agent.get("model")}
-    if all(not any(config["prices"].get(model, {"input": 1}).values()) for model in models):
-        return
-    check_paid(Settings(model=config["model"], budget=config["budget"]))
-    words = f"${spent:.2f} spent" + (f" of ${limit:.2f}" if limit is not None else "")
-    agree(f"run {paths.name} asks a model at {config['model']['base_url']} and costs money: {words}")
+    if not all(costs_nothing(config["prices"], agent["model"]) for agent in config["agents"] if agent.get("model")):
+        check_paid(Settings(model=config["model"], budget=config["budget"]))
+        words = f"${spent:.2f} spent" + (f" of ${limit:.2f}" if limit is not None else "")
+        agree(f"run {paths.name} asks a model at {config['model']['base_url']} and costs money: {words}")
     if budget is not None:
         write_atomic(paths.root / "budget.json", json.dumps({"dollars": budget}))
 

@@ -27,6 +27,8 @@ FOLDER = "people"
 """Within the board's directions."""
 MOST_PEOPLE = 64
 """Who may ever have joined a run."""
+LEAVING_SECONDS = 2.0
+"""How long whoever comes back at once waits until it is noticed that they had left."""
 
 
 def make_person(paths: RunPaths, config: dict, repo: RunRepo, name: str) -> None:
@@ -52,7 +54,7 @@ class People:
         """Name -> since when, UTC."""
         self.closed: str | None = None
         """Why nobody may come in any more."""
-        self._lock = threading.Lock()
+        self._lock = threading.Condition()
         self._ready = set(self.names)
 
     def enter(self, name: str, direction: str) -> dict:
@@ -65,7 +67,7 @@ class People:
                 self._note(name, direction)
             elif not is_person(known[name]):
                 raise UserError(f"{name} is an agent of run {self.paths.name}: choose another name with --name")
-            elif name in self.present:
+            elif not self._lock.wait_for(lambda: name not in self.present, LEAVING_SECONDS):
                 raise UserError(f"{name} is in run {self.paths.name} already: leave there first, or choose another name with --name")
             elif direction and direction.strip() != direction_text(self.paths, known[name]["direction"]).strip():
                 raise UserError(f"{name} began with another direction, which stays: leave out --direction, or choose another --name")
@@ -99,3 +101,4 @@ class People:
         with self._lock:
             if self.present.pop(name, None) is not None:
                 self.desk.ledger_event("left", name, "")
+                self._lock.notify_all()

@@ -100,7 +100,7 @@ class _Finder:
 
     def _why_not(self, real: Path) -> str:
         """Why a file or folder may not be inside; "" if it may."""
-        if real in (Path("/"), Path.home().resolve()):
+        if Path.home().resolve().is_relative_to(real):
             return "is far more than a program"
         for folder in self.private:
             if folder.is_relative_to(real):

@@ -35,6 +35,8 @@ MOST_CONNECTIONS = 64
 """Of one agent."""
 QUIET_SECONDS = 60.0
 """An event that says the same again within this time is left out: an agent that keeps trying must not fill the log."""
+MOST_EVENTS = 20
+"""Of one agent within that time, however they differ: it chooses their words."""
 SETTLE_SECONDS = 3.0
 """How long calls that are cut off at the end have to be settled."""
 
@@ -60,10 +62,9 @@ class Proxy:
     def refused(self, agent: str, detail: str) -> None:
         now = time.monotonic()
         with self._lock:
-            if now - self._said.get((agent, detail), -QUIET_SECONDS) < QUIET_SECONDS:
+            self._said = {key: at for key, at in self._said.items() if now - at < QUIET_SECONDS}
+            if (agent, detail) in self._said or sum(who == agent for who, _ in self._said) >= MOST_EVENTS:
                 return
-            if len(self._said) > 1000:
-                self._said.clear()
             self._said[agent, detail] = now
         self._say({"event": "refused", "agent": agent, "detail": detail})
 

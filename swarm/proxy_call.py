@@ -29,8 +29,8 @@ class Call:
         try:
             self.handler.pass_on(self, self.asked.data(self.ticket.max_tokens))
         finally:
-            # An answer other than 200, or none: nothing was begun, nothing is billed.
-            self._settle(Usage(), False)
+            # An answer other than 200, or none: nothing was begun, nothing is billed. A 200 that is not settled was not understood.
+            self._settle(None if self.status == 200 else Usage(), False)
 
     def no_answer(self, error: httpx2.TransportError) -> None:
         """An answer that is not streamed says nothing before it is complete, so a call without one may have been made."""
@@ -54,7 +54,7 @@ class Call:
         with Watch(handler.connection, gone) as watch, self.proxy.cuttable(lambda: cut(response)):
             try:
                 self._tell_start(watch, response, more, not chunked)
-                for chunk in filter(None, response.iter_raw()):  # an empty chunk would end a chunked body
+                for chunk in map(self.proxy.upstream.mask_key, filter(None, response.iter_raw())):  # an empty chunk would end a chunked body
                     heard.feed(chunk)
                     if watch.gone.is_set():
                         # What has begun is billed: who left early, before it was said how much, still wants that known.

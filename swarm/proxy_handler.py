@@ -163,7 +163,7 @@ class ProxyHandler(http.server.BaseHTTPRequestHandler):
 
     def pass_on(self, call: Call | None, data: bytes) -> None:
         """Send a request on and its answer back. `call`: what is to be paid for."""
-        headers = {name: self.headers[name] for name in PASSED_ON if name in self.headers and not re.search(r"[\r\n]", self.headers[name])}
+        headers = {name: self.headers[name] for name in PASSED_ON if re.fullmatch(r"[\t -~]+", self.headers.get(name, ""))}
         began = False
         try:
             with self.proxy.upstream.send(self.command, self.path, headers, data) as response:
@@ -203,9 +203,7 @@ class ProxyHandler(http.server.BaseHTTPRequestHandler):
                 data += chunk
                 if len(data) > MOST_ERROR_BYTES:
                     raise Refused(f"{self.proxy.upstream.host} answers {response.status_code} at too great a length", 502, "api_error")
-        body = bytes(data)
-        if self.proxy.upstream.key:  # some servers quote it where they do not like it
-            body = body.replace(self.proxy.upstream.key.encode(), b"[the key]")
+        body = self.proxy.upstream.mask_key(bytes(data))
         self.start(response, {"content-length": str(len(body))})
         self.wfile.write(body)
 

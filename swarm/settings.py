@@ -47,6 +47,8 @@ class Model(_Part):
 class Budget(_Part):
     """What may be spent, by all agents and by each. None: no limit."""
 
+    model_config = ConfigDict(allow_inf_nan=False)
+
     dollars: float | None = Field(None, gt=0)
     agent_dollars: float | None = Field(None, gt=0)
     tokens: int | None = Field(None, gt=0)
@@ -69,6 +71,8 @@ class News(_Part):
 
 class Price(_Part):
     """Dollars per million tokens."""
+
+    model_config = ConfigDict(allow_inf_nan=False)
 
     input: float = Field(ge=0)
     output: float = Field(ge=0)
@@ -137,7 +141,9 @@ def read_settings(project: Path, said: Said, environment: Mapping[str, str] = os
         raise UserError(_first_error(error, flags)) from None
     if not settings.model.base_url:
         settings.model.base_url = environment.get("ANTHROPIC_BASE_URL") or ANTHROPIC
-    if not re.match(r"https?://[^/\s]+", settings.model.base_url):
+    if re.search("[@?#]", settings.model.base_url):  # not shown: it may hold a password
+        raise UserError("the base URL is published with the run: leave out of it users, passwords and queries (what has an @, ? or #)")
+    if not re.fullmatch(r"https?://([\w.-]+|\[[\da-fA-F:]+\])(:\d{1,5})?(/[!-~]*)?", settings.model.base_url):
         raise UserError(f"the base URL {settings.model.base_url!r} is none: write it like http://127.0.0.1:8000")
     settings.model.base_url = settings.model.base_url.rstrip("/")
     return settings
@@ -167,6 +173,11 @@ def models_of(settings: Settings, agents: int | None) -> list[str]:
     if agents is not None and len(found) != agents:
         raise UserError(f"--models {settings.model.models} are {len(found)} agents, --agents says {agents}: make them agree")
     return found
+
+
+def costs_nothing(prices: Mapping[str, Mapping[str, float]], model: str) -> bool:
+    """Whether `prices`, as in aar.toml, say that a model costs nothing at all."""
+    return model in prices and not any(prices[model].values())
 
 
 def frozen(settings: Settings) -> dict[str, Any]:

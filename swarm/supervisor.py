@@ -38,6 +38,8 @@ class Worker:
     reason: str = ""
     before: float = 0.0
     """Seconds that it has worked in earlier lives."""
+    nursery: subprocess.Popen | None = None
+    """Where its process comes from."""
 
     def seconds(self) -> float:
         """How long it has worked, over all its lives."""
@@ -98,6 +100,8 @@ class Supervisor:
     def _ask(self, request: dict) -> None:
         """Tell the nursery. Where it is gone, its end is noticed by `_listen`."""
         self.prepare()
+        if "start" in request:
+            self.workers[request["start"]].nursery = self._nursery
         try:
             self._nursery.stdin.write(json.dumps(request).encode() + b"\n")
             self._nursery.stdin.flush()
@@ -116,7 +120,7 @@ class Supervisor:
         code = nursery.wait()
         with self._ended:  # with it all its agents have ended
             for worker in self.workers.values():
-                if nursery is self._nursery and worker.state == "running" and worker.code is None:
+                if worker.nursery is nursery and worker.state == "running" and worker.code is None:
                     worker.code = code or 1
             self._ended.notify_all()
 

@@ -61,6 +61,10 @@ class Upstream:
     def hide_key(self, text: str) -> str:
         return text.replace(self.key, "[the key]") if self.key else text
 
+    def mask_key(self, data: bytes) -> bytes:
+        """A piece of an answer of the same length, without the key: some servers quote it in an error, also within a stream."""
+        return data.replace(self.key.encode(), b"*" * len(self.key.encode())) if self.key else data
+
 
 def cut(response: httpx2.Response) -> None:
     """End an answer at once, from any thread: whoever reads it gets an error."""

@@ -13,6 +13,8 @@ from typing import Any
 
 IN_FLIGHT = 256
 """Tokens that may be on their way when an answer is cut off."""
+MOST_TOKENS = 10**9
+"""No call uses more, whatever its server says."""
 THINKING = ("thinking", "redacted_thinking", "reasoning")
 ENDS = ("message_stop", "response.completed", "response.incomplete", "response.failed")
 
@@ -43,7 +45,7 @@ def told_by(usage: Any) -> Usage:
 
     def number(table: Any, name: str) -> int:
         value = table.get(name) if isinstance(table, dict) else None
-        return int(value) if isinstance(value, (int, float)) and value > 0 else 0
+        return int(min(value, MOST_TOKENS)) if isinstance(value, (int, float)) and value > 0 else 0
 
     if "input_tokens_details" in usage or "total_tokens" in usage:
         read = number(usage.get("input_tokens_details"), "cached_tokens")
@@ -135,6 +137,6 @@ class Heard:
 def _parsed(data: bytes) -> dict[str, Any]:
     try:
         found = json.loads(data)
-    except ValueError:
+    except (ValueError, RecursionError):  # a model may be asked to nest its answer deeper than can be read
         return {}
     return found if isinstance(found, dict) else {}

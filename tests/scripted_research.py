@@ -11,11 +11,11 @@ import re
 from tests.messages_replies import Call, Reply, turn
 
 IDEAS = (
-    ("confident", "the teacher's surest items are right more often", "filtering", "margin >= np.quantile(margin, {share})"),
+    ("confident", "the surest weak labels are right more often", "filtering", "margin >= np.quantile(margin, {share})"),
     ("unsure", "what the teacher is unsure of tells more about the boundary", "filtering", "margin <= np.quantile(margin, 1 - {share})"),
-    ("middle", "the extremes hold the teacher's systematic errors", "filtering", "margin <= np.quantile(margin, 1 - {share} / 2)"),
+    ("middle", "the extremes hold the systematic errors of the teacher", "filtering", "margin <= np.quantile(margin, 1 - {share} / 2)"),
 )
-METHOD = '''"""{title} (agent's own idea): {why}."""
+METHOD = '''"""{title} (an idea of its own): {why}."""
 import numpy as np
 
 FAMILY = "{family}"
@@ -56,7 +56,7 @@ def research(call: Call) -> Reply:
     agent = agent_of(call)
     done = len(blocks(call, "assistant", "tool_use"))
     number, step = divmod(done, STEPS)
-    seed = int(re.sub(r"\D", "", agent) or 0) + 7 * number
+    seed = 5 * int(re.sub(r"\D", "", agent) or 0) + 7 * number
     name, why, family, keep = IDEAS[seed % len(IDEAS)]
     share, l2 = round(0.2 + 0.1 * (seed % 6), 2), round(0.01 * 2 ** (seed % 7), 3)
     file = f"methods/{name}_{agent.replace('-', '')}_{number}.py"

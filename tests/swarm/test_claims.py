@@ -76,4 +76,6 @@ def test_earlier_negative_results_on_the_same_idea_are_found_by_message_method_f
 def test_the_front_matter_of_a_post_is_read_and_nothing_that_its_author_wrote_below():
     text = '---\nagent: agent-1\ntype: error\ntitle: "No gain"\nsubmission: s0004\ntime: x\n---\n\n*Words of agent-1*\n\nagent: agent-2\n'
     assert read_front("x.md", text) == Told("x.md", "agent-1", "error", "No gain", "s0004")
+    assert read_front("x.md", text.replace("No gain", r'\"No\" gain')).title == '"No" gain'
+    assert read_front("x.md", text.replace('"No gain"', "by hand")).title == "by hand"
     assert read_front("README.md", "# Posts\n") is None

@@ -33,7 +33,7 @@ FAMILY = "naive"
 def fit(w2s):
     return w2s.student().fit(w2s.texts, (w2s.weak[:, 1] > 0.5).astype(float), l2=3.5)
 '''
-PATIENCE = 60.0
+PATIENCE = 20.0
 
 
 def until(condition, what, seconds=PATIENCE):
@@ -99,17 +99,19 @@ class Run:
         self.paths = RunPaths(checkout.folder / ".aar" / "runs" / name)
         self.process: subprocess.Popen | None = None
 
-    def operate(self, *arguments, state="open"):
+    def operate(self, *arguments):
+        """Start an operator and wait until the run is open for people."""
         self.process = self.checkout.start(*arguments, stdout=subprocess.DEVNULL)
-        until(lambda: self.state() == state, f"state {state} of {self.name}")
+        until(lambda: self.state() == ("open", self.process.pid), f"the opening of {self.name}", 90.0)
 
     def facts(self) -> dict:
         return status_facts(self.paths)
 
-    def state(self) -> str:
-        with contextlib.suppress(FileNotFoundError, ValueError):
-            return json.loads(self.paths.state.read_text())["state"]
-        return ""
+    def state(self) -> tuple:
+        with contextlib.suppress(FileNotFoundError):
+            said = json.loads(self.paths.state.read_text())
+            return said["state"], said["pid"]
+        return ()
 
     def row(self, name) -> dict:
         return next(agent for agent in self.facts()["agents"] if agent["name"] == name)
@@ -125,7 +127,7 @@ class Run:
 
     def shell(self, name, **options) -> Shell:
         shell = Shell(self.checkout, self.name, "--name", name, **options)
-        shell.see(re.escape(f"{name}@{self.name}"))
+        shell.see(f"{name}@{self.name}:.*[$#] ")
         return shell
 
 
@@ -196,7 +198,7 @@ def test_a_shell_has_a_terminal_of_its_own_with_job_control_size_and_ctrl_c(run)
     shell.see("you are bob in run people, task smoke")
     shell.see("aar task.*aar news")
     shell.see("/aar/prompt.md")
-    shell.see(r"bob@people:.*\$ ")
+    shell.see(r"bob@people:.*[$#] ")
     assert until(lambda: run.row("bob")["state"] == "present" and run.row("bob"), "bob's presence")["person"]
     assert "1 person is there" in run.checkout.aar("status", "people")[1]
     shell.type("stty size; test -t 0 && echo is-$((40 + 2))-terminal\r")
@@ -206,18 +208,19 @@ def test_a_shell_has_a_terminal_of_its_own_with_job_control_size_and_ctrl_c(run)
     until_size = "until [ \"$(stty size)\" = '20 60' ]; do sleep 0.05; done; echo resized-$((1 + 1))\r"
     shell.type(until_size)
     shell.see("resized-2")
-    shell.type("echo begun-$((2 + 1)); sleep 1000\r")
+    shell.type("sh -c 'echo begun-$((2 + 1)); exec sleep 1000'\r")
     shell.see("begun-3")
     shell.type("\x03")
     shell.type("echo after-$?\r")
     shell.see("after-130")
-    shell.type("sleep 1000\r")
-    shell.see("sleep 1000\r\n")
-    until(lambda: b"Stopped" in shell.seen or (shell.type("\x1a"), shell.see("Stopped")), "the stop of the job")
+    shell.type("sh -c 'echo begun-$((2 + 2)); exec sleep 1000'\r")
+    shell.see("begun-4")
+    shell.type("\x1a")
+    shell.see("Stopped")
     shell.type("jobs; kill %1; wait; echo jobs-$((5 + 1))\r")
     shell.see("jobs-6")
-    shell.type("cat > /dev/null < /dev/tty\r")  # a program finds its terminal by name
-    shell.type("\x04")
+    shell.type(": < /dev/tty && echo named-$((6 + 1))\r")  # a program finds its terminal by name
+    shell.see("named-7")
     shell.type("echo 'unfinished' > notes.txt; aar scores; exit 9\r")
     shell.see("submissions left")
     assert shell.ended() == 9
@@ -236,7 +239,7 @@ def test_the_terminal_is_as_it_was_however_the_shell_ended(run):
     for end in ("exit\r", "kill -9 $$\r", signal.SIGTERM):
         shell = Shell(run.checkout, "people", "--name", "bob")
         before = shell.flags()
-        shell.see(r"bob@people:.*\$ ")
+        shell.see(r"bob@people:.*[$#] ")
         assert shell.flags() != before, "the control: meanwhile each key is passed on as it is"
         shell.type(end) if isinstance(end, str) else os.kill(shell.pid, end)
         until(lambda shell=shell, before=before: shell.flags() == before, f"the end by {end!r}")
@@ -302,12 +305,19 @@ def test_stop_ends_an_open_run_tells_who_is_there_and_seals_nothing(run):
     assert "Ada was here" in run.checkout.git("grep", "-h", "Ada was", "aar/people/board", "--", "forum")
 
 
+def test_without_being_kept_open_a_run_ends_when_its_time_is_over_whoever_is_there(run):
+    process = run.checkout.start("resume", "people", "--minutes", "0.1", "--no-verify", stdout=subprocess.DEVNULL)
+    until(lambda: run.state()[1:] == (process.pid,), "the start")
+    shell = run.shell("bob")
+    shell.type("aar task\r")
+    shell.see(r"\d+ s left")
+    shell.see("aar: run people is over: it came to its end")
+    assert shell.ended() == 1 and process.wait(PATIENCE) == 0
+    assert run.facts()["state"] == "finished"
+
+
 def test_a_run_without_agents_is_for_people_only_and_ends_by_stop(smoke, module_checkout):
-    code, said = module_checkout.aar("--agents", "0", "--task", "smoke", "--run", "nobody")
-    assert code == 2 and "--keep-open" in said
     run = Run(module_checkout, "alone")
     run.operate("--agents", "0", "--task", "smoke", "--run", "alone", "--keep-open")
     assert "no end of time" in run.join("eve", "aar", "task").stdout
     assert module_checkout.aar("stop", "alone")[0] == 0 and run.process.wait(30) == 0
-    code, said = module_checkout.aar("resume", "alone")
-    assert code == 2 and "for people only" in said

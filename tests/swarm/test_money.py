@@ -1,11 +1,14 @@
 """Money: no limit is ever passed, by no cent, and nothing that may have been spent is ever left out."""
 
+import contextlib
 import functools
+import math
 import os
 import random
 import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import httpx2
 import pytest
@@ -211,6 +214,42 @@ def test_an_answer_that_is_cut_off_costs_what_was_seen_at_least(tmp_path):
         assert told[7] == (7, 1000, 200, True)
         assert told[8][1] >= 4000  # a server that does not count
         assert proxied.spend().turns == 6
+
+
+class Raw(BaseHTTPRequestHandler):
+    """Answers with `answer`, whatever it is asked."""
+
+    answer, kind = b"", "application/json"
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers["content-length"]))
+        self.send_response(200)
+        self.send_header("content-type", self.kind)
+        self.send_header("content-length", str(len(self.answer)))
+        self.end_headers()
+        self.wfile.write(self.answer)
+
+    def log_message(self, *_):
+        pass
+
+
+NESTED = b'{"a":' * 100_000 + b"1" + b"}" * 100_000
+
+
+@pytest.mark.parametrize("answer", [
+    b'{"content": ' + NESTED + b', "usage": {"input_tokens": 7, "output_tokens": 900}}', b'{"usage": {"input_tokens": Infinity}}', b"no json",
+    b'{"usage": {"input_tokens": 7, "iterations": ' + b'[{"iterations": ' * 700 + b"1" + b"}]" * 700 + b"}}",
+])  # fmt: skip
+def test_an_answer_that_cannot_be_read_costs_as_much_as_it_could(tmp_path, answer):
+    handler = type("Handler", (Raw,), {"answer": answer})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        with Proxied(tmp_path, f"http://127.0.0.1:{server.server_port}", inside=True) as proxied:
+            with contextlib.suppress(httpx2.HTTPError):
+                proxied.client().post("/v1/messages", json=body(stream=False))
+            settled, reserved = proxied.settled(1)[0], proxied.records("reserved")[0]
+            assert settled["dollars"] >= reserved["dollars"] > 0 and math.isfinite(settled["dollars"])
+        server.shutdown()
 
 
 def test_one_who_hangs_up_pays_for_what_had_begun_and_no_more_is_made(tmp_path):

@@ -17,8 +17,9 @@ import psutil
 import pytest
 
 from state.paths import RunPaths
+from swarm.proxy import MOST_EVENTS
 from swarm.proxy_client import listen_at
-from tests.messages_server import MessagesServer, cut_before_headers, error, held, turn
+from tests.messages_server import MessagesServer, cut_before_headers, error, held, raw, turn
 from tests.swarm.proxied import KEY, MODEL, NO_TLS, Proxied, body, raw_request
 
 ROOT = Path(__file__).parent.parent.parent
@@ -147,9 +148,13 @@ NOT_ASKED = {
     "an image to fetch": ({"messages": [{"role": "user", "content": [{"type": "image", "source": URL}]}]}, 400, "request"),
     "one in a result": ({"messages": [{"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t", "content": [{"type": "image", "source": URL}]}]}]}, 400, "request"),
     "a file": ({"messages": [{"role": "user", "content": [{"type": "document", "source": {"type": "file", "file_id": "f"}}]}]}, 400, "request"),
+    "one in the result of a tool that the API ran": ({"messages": [{"role": "user", "content": [{"type": "web_fetch_tool_result", "content": {"source": URL}}]}]}, 400, "request"),
+    "one by another API's name": ({"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": URL}]}]}, 400, "request"),
+    "one without a list": ({"messages": [{"role": "user", "content": {"type": "image", "source": URL}}]}, 400, "request"),
+    "one that says its address only": ({"messages": [{"role": "user", "content": [{"type": "image", "source": "http://example.org/x"}]}]}, 400, "request"),
     "a PDF, whose pages nobody can count": ({"messages": [{"role": "user", "content": [{"type": "document", "source": PDF}]}]}, 400, "request"),
     "a summary on the API's side": ({"context_management": {"edits": [{"type": "compact_20260112"}]}}, 400, "request"),
-    "no end": ({"max_tokens": None}, 400, "request"), "another spelling": ({"Model": "claude-opus-4-6"}, 400, "request"),
+    "no end": ({"max_tokens": None}, 400, "request"), "more than can be counted": ({"max_tokens": 10**400}, 400, "request"), "another spelling": ({"Model": "claude-opus-4-6"}, 400, "request"),
 }  # fmt: skip
 
 
@@ -161,6 +166,32 @@ def test_what_a_model_may_not_be_asked(server, client, name):
     assert (response.status_code, response.headers["aar-refused"]) == (status, why)
     assert response.json()["error"]["message"] and "\n" not in response.json()["error"]["message"]
     assert len(server.calls) == before
+
+
+@pytest.mark.parametrize("item", [
+    {"type": "computer_call_output", "call_id": "c", "output": {"type": "computer_screenshot", "image_url": "http://example.org/x"}},
+    {"type": "message", "role": "user", "content": [{"type": "input_image", "file_id": "f"}]},
+    {"role": "user", "content": [{"type": "input_file", "file_url": "http://example.org/x"}]}, {"type": "item_reference", "id": "i"},
+])  # fmt: skip
+def test_the_responses_api_is_not_sent_what_its_server_would_fetch(server, client, item):
+    before = len(server.requests)
+    response = client.post("/v1/responses", json={"model": MODEL, "input": [item]})
+    assert (response.status_code, response.headers["aar-refused"]) == (400, "request") and len(server.requests) == before
+
+
+def test_an_agent_that_is_refused_in_ever_other_words_does_not_fill_the_ledger(server, tmp_path):
+    with Proxied(tmp_path, server.url, ("alpha", "beta"), inside=True) as proxied:
+        client = proxied.client()
+        for number in range(2 * MOST_EVENTS):
+            assert client.get(f"/elsewhere/{number}").status_code == 403
+        assert proxied.client("beta").get("/elsewhere/0").status_code == 403
+        assert [event["agent"] for event in proxied.events] == ["alpha"] * MOST_EVENTS + ["beta"]
+
+
+def test_a_header_that_is_no_ascii_stays_behind(server, client):
+    sent = {b"user-agent": b"\xe9", b"anthropic-version": b"2023-06-01"}
+    assert client.post("/v1/messages", json=body(), headers=sent).status_code == 200
+    assert "user-agent" not in server.calls[-1].headers and server.calls[-1].headers["anthropic-version"] == "2023-06-01"
 
 
 @pytest.mark.parametrize("sent", [
@@ -274,6 +305,18 @@ def test_the_key_stands_in_no_argument_no_environment_and_no_file(proxied, clien
         found = places_with(planted, proxied.paths.root)
         control.communicate(b"\n")
     assert {f"/proc/{control.pid}/cmdline", f"/proc/{control.pid}/environ", str(proxied.paths.root / "planted")} <= set(found)
+
+
+def test_a_key_that_the_server_quotes_goes_no_further(tmp_path):
+    replies = [
+        error(401, "authentication_error", f"this key is none: {KEY}"), turn("told"), turn(f"{KEY}?"),
+        raw([f'event: error\ndata: {{"type": "error", "error": {{"type": "api_error", "message": "{KEY}"}}}}\n\n'.encode()], headers={"content-type": "text/event-stream", "x-told": KEY}),
+    ]  # fmt: skip
+    with MessagesServer(lambda call: replies[call.number]) as server, Proxied(tmp_path, server.url, inside=True) as proxied:
+        answers = [proxied.client().post("/v1/messages", json=body(stream=number == 3)) for number in range(4)]
+        assert [answer.status_code for answer in answers] == [401, 200, 200, 200] and "told" in answers[1].text
+        assert "this key is none" in answers[0].text and "api_error" in answers[3].text and "x-told" in answers[3].headers
+        assert not [answer for answer in answers if KEY in answer.text or KEY in str(answer.headers)]
 
 
 LOOK = """

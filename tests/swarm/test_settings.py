@@ -48,12 +48,25 @@ def test_the_base_url_comes_from_the_flag_then_the_file_then_the_environment(tmp
         ("[model\n", {}, "aar.toml cannot be read"),
         ("", {"budget": 0.0}, "--budget"),
         ("", {"base_url": "localhost:80"}, "base URL 'localhost:80'"),
+        ("", {"base_url": "http://[::1:80"}, "base URL 'http://[::1:80'"),
+        ("", {"budget": float("inf")}, "--budget"),
+        ("", {"budget": float("nan")}, "--budget"),
+        ("[prices.m]\ninput = inf\noutput = 1\n", {}, "aar.toml: prices.m.input"),
+        ("[prices.m]\ninput = -1\noutput = 1\n", {}, "aar.toml: prices.m.input"),
     ],
 )
 def test_a_mistake_is_told_in_one_line_with_its_place(tmp_path, toml, said, words):
     with pytest.raises(UserError) as told:
         settings(tmp_path, toml, **said)
     assert words in str(told.value) and "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize("url", ["https://me:hidden@example.org", "https://example.org/v1?key=hidden", "https://example.org/#hidden"])
+def test_a_base_url_that_may_hold_a_secret_is_refused_and_not_printed_for_it_would_be_published(tmp_path, url):
+    for given in ({"base_url": url}, {"environment": {"ANTHROPIC_BASE_URL": url}}):
+        with pytest.raises(UserError, match="published") as told:
+            settings(tmp_path, **given)
+        assert "hidden" not in str(told.value)
 
 
 def test_what_is_frozen_says_nothing_of_aliases_and_holds_every_limit(tmp_path):

@@ -92,10 +92,24 @@ def test_when_the_nursery_is_killed_no_agent_stays_behind_and_all_start_again(ru
     until(supervisor, lambda: alive(supervisor) and all(worker.restarts for worker in supervisor.workers.values()))
 
 
+def test_agents_of_a_nursery_that_was_replaced_before_its_end_was_noticed_start_again(run, supervisors):
+    supervisor = held(run, supervisors)
+    nursery = supervisor._nursery
+    with supervisor._ended:  # so that nobody hears of the end meanwhile
+        nursery.kill()
+        while nursery.poll() is None:
+            time.sleep(0.01)
+        supervisor.prepare()
+        assert supervisor._nursery is not nursery
+    until(supervisor, lambda: alive(supervisor) and all(worker.restarts for worker in supervisor.workers.values()))
+
+
 def test_an_agents_hours_end_over_its_lives(run, supervisors):
-    supervisor = held(run, supervisors, before={"agent-1": 3599.0}, hours=1.0)
-    until(supervisor, lambda: supervisor.workers["agent-1"].state == "done")
+    for number in (1, 2, 3):
+        hold(run, f"agent-{number}")
+    supervisor = supervise(supervisors, run, before={"agent-1": 3599.0}, hours=1.0)
     worker = supervisor.workers["agent-1"]
+    until(supervisor, lambda: worker.state == "done")
     assert "1 hours are over" in worker.reason and worker.seconds() >= 3600 and supervisor.workers["agent-2"].state == "running"
 
 
