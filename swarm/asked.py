@@ -33,6 +33,8 @@ BLOCKS = ("text", "image", "document", "tool_use", "tool_result", "thinking", "r
 """What a message may hold: nothing else is known not to make a server fetch something."""
 ADDRESSES = ("image_url", "file_url", "file_id")
 """Where the Responses API names what it would fetch."""
+MOST_VALUES = 2_000_000
+"""In a body, about: in memory a value may take fifty times its bytes."""
 MOST_OUTPUT = 10_000_000
 """Tokens that a request may ask for."""
 TIERS = ("auto", "standard", "standard_only", "default")
@@ -122,6 +124,8 @@ def _parsed(data: bytes) -> dict[str, Any]:
     def number(text: str) -> float:
         raise Refused(f"{text} is no number in JSON")
 
+    if sum(map(data.count, (b"[", b"{", b","))) > MOST_VALUES:
+        raise Refused(f"a body holds at most about {MOST_VALUES:,} values", 413, "request_too_large")
     try:
         body = json.loads(data.decode(), object_pairs_hook=pairs, parse_constant=number)
     except (ValueError, RecursionError):

@@ -31,8 +31,8 @@ from swarm.prices import Prices
 from swarm.proxy_handler import ProxyHandler
 from swarm.upstream import Upstream
 
-MOST_CONNECTIONS = 64
-"""Of one agent."""
+MOST_CONNECTIONS = 16
+"""Of one agent: what it can have the proxy hold in memory is so many requests."""
 QUIET_SECONDS = 60.0
 """An event that says the same again within this time is left out: an agent that keeps trying must not fill the log."""
 MOST_EVENTS = 20

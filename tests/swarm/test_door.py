@@ -71,17 +71,22 @@ def test_a_prediction_is_shown_beside_its_verdict_to_who_made_it_only(run):
     assert "| agent-1 | 1 |" in (run.paths.board / "results.md").read_text()
 
 
-def test_after_a_full_rung_the_operator_is_told_how_many_different_ideas_there_are_and_remembers(run):
-    for number, expression in enumerate(("w2s.weak", "(w2s.weak[:, 0] < 0.4).astype(float)", "w2s.weak[:, ::-1]")):
-        run.submit(f"def fit(w2s):\n    return w2s.student().fit(w2s.texts, {expression}, l2=0.01)\n", f"methods/idea{number}.py")
-    deadline = time.monotonic() + 30
-    while not run.desk.diversity or run.desk.diversity[-1]["over"] < 3:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    level = run.desk.diversity[-1]
-    assert 1 < level["code"] <= level["over"] <= 12 and 1 < level["predictions"] <= level["over"]
-    assert run.desk.narrowing() is None
-    assert read_jsonl(run.paths.root / "diversity.jsonl")[: len(run.desk.diversity)] == run.desk.diversity
+def test_after_a_full_rung_the_operator_is_told_how_many_different_ideas_there_are_and_remembers(smoke, module_checkout):
+    run = Run(module_checkout, "ideas")  # of its own: the first submission of an agent goes on to the full rung
+    try:
+        for number, (expression, agent) in enumerate((("w2s.weak[:, ::-1]", 1), ("(w2s.weak[:, 0] < 0.4).astype(float)", 1), ("w2s.weak", 2))):
+            source = f"def fit(w2s):\n    return w2s.student().fit(w2s.texts, {expression}, l2=0.01)\n"
+            run.submit(source, f"methods/idea{number}.py", f"agent-{agent}")
+        deadline = time.monotonic() + 30
+        while not run.desk.diversity or run.desk.diversity[-1]["over"] < 3:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        level = run.desk.diversity[-1]
+        assert 1 < level["code"] <= level["over"] == 3 and 1 < level["predictions"] <= level["over"]
+        assert run.desk.narrowing() is None
+        assert read_jsonl(run.paths.root / "diversity.jsonl")[: len(run.desk.diversity)] == run.desk.diversity
+    finally:
+        run.close()
 
 
 def test_the_task_is_told_with_what_it_can_resolve_and_what_is_left(run):

@@ -222,6 +222,7 @@ def test_what_a_model_may_be_asked(server, client):
 def test_too_much_or_an_unclear_length_is_refused(server, proxied, client):
     before = len(server.calls)
     assert client.post("/v1/messages", json=body("x" * (33 << 20))).status_code == 413
+    assert client.post("/v1/messages", json=body(more=[[]] * 1_100_000)).status_code == 413  # seven MiB, and in memory many times that
     for head in ("content-length: 5\r\ncontent-length: 6", "content-length: 5\r\ntransfer-encoding: chunked", "content-encoding: gzip", "content-length: +5"):
         with proxied.connection() as connection:
             connection.sendall(f"POST /v1/messages HTTP/1.1\r\nhost: proxy\r\n{head}\r\n\r\n".encode())

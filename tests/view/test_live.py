@@ -2,6 +2,7 @@ import io
 import os
 import pty
 
+from state.config import note_person
 from tests.view.made import HOSTILE, add, make_run, verdict, write_state
 from view.live import LiveView
 
@@ -59,3 +60,18 @@ def read_until(descriptor: int, last: str) -> str:
     while last not in screen.decode(errors="replace"):
         screen += os.read(descriptor, 1 << 16)
     return screen.decode(errors="replace")
+
+
+def test_whoever_joins_while_the_run_is_watched_is_counted_and_has_a_row_with_their_direction(tmp_path, monkeypatch):
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLUMNS", "160")
+    paths = make_run(tmp_path)
+    ours, theirs = pty.openpty()
+    with open(theirs, "w") as terminal, LiveView(paths, interactive=True, file=terminal) as view:
+        view.update(write_state(paths, "running"))
+        note_person(paths, "ada", "people/ada")
+        agents = {name: {"state": "thinking", "since": None} for name in ("agent-1", "agent-2")}
+        view.update(write_state(paths, "open", agents={**agents, "ada": {"state": "present", "since": None}}))
+        screen = read_until(ours, "present")
+    assert "1 person is there" in screen and "people/ada" in screen and "m00s left, " in screen
+    os.close(ours)

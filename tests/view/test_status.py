@@ -3,6 +3,7 @@ import json
 import pytest
 from filelock import FileLock
 
+from state.config import note_person
 from state.errors import UserError
 from tests.view.made import HOSTILE, add, make_run, verdict, write_state
 from view.status import runs_facts, runs_text, status_facts, status_text
@@ -88,3 +89,19 @@ def test_the_status_says_what_is_left_and_how_much_was_told(tmp_path):
     text = status_text(facts)
     for words in ("1 submission of 200", "exposure: 1 verdict told", "n/a (0 random promotions)", "NULL RUN"):
         assert words in text
+
+
+def test_people_are_present_or_away_and_a_run_that_is_open_says_how_many_are_there(tmp_path):
+    paths = make_run(tmp_path)
+    note_person(paths, "ada", "people/ada")
+    note_person(paths, "bob", "none")
+    there = {"ada": {"state": "present", "since": None, "submissions": 2}, "bob": {"state": "away", "since": None}}
+    write_state(paths, "open", agents=there)
+    with FileLock(paths.lock):
+        facts = status_facts(paths)
+        text = status_text(facts)
+    about = {agent["name"]: (agent["person"], agent["state"], agent["direction"]) for agent in facts["agents"][2:]}
+    assert about == {"ada": (True, "present", "people/ada"), "bob": (True, "away", "none")} and facts["people"] == 1
+    assert text.startswith("run first: open, task reviews, 1m00s used, 1 person is there")
+    write_state(paths, "stopped", agents=there)
+    assert [agent["state"] for agent in status_facts(paths)["agents"]] == ["stopped", "stopped", "away", "away"]
