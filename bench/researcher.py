@@ -86,6 +86,7 @@ def long_conversation(copy: Path, turns: int) -> dict:
     return {
         "turns": turns,
         "overhead_ms_median": round(statistics.median(own), 2),
+        "overhead_ms_first_tenth": round(statistics.median(own[: max(1, len(own) // 10)]), 2),
         "overhead_ms_last_tenth": round(statistics.median(own[-max(1, len(own) // 10) :]), 2),
         "overhead_ms_95_percent": round(sorted(own)[int(0.95 * len(own))], 2),
         "tool_ms_median": round(1000 * statistics.median(tools), 2),

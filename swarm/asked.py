@@ -9,6 +9,7 @@ A model runs nothing and fetches nothing on the API's side: the only hands of an
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -33,6 +34,8 @@ BLOCKS = ("text", "image", "document", "tool_use", "tool_result", "thinking", "r
 """What a message may hold: nothing else is known not to make a server fetch something."""
 ADDRESSES = ("image_url", "file_url", "file_id")
 """Where the Responses API names what it would fetch."""
+MOST_DEPTH = 200
+"""How deep a body may nest: far more than any that means something."""
 MOST_VALUES = 2_000_000
 """In a body, about: in memory a value may take fifty times its bytes."""
 MOST_OUTPUT = 10_000_000
@@ -98,14 +101,22 @@ def read_request(path: str, data: bytes, allowed: Sequence[str]) -> Asked:
     _check_context(body.get("context_management"))
     most = _most_output(path, body)
     images = sum(1 for _ in _checked_blocks(path, body))
-    mark = json.dumps(body) if b"cache_control" in data else ""
     thinking = body.get("thinking") or body.get("reasoning")
     return Asked(
         path, data, body, model, most,
         thinks=path == RESPONSES or (isinstance(thinking, dict) and thinking.get("type") != "disabled"),
-        ttl="" if '"cache_control"' not in mark else "1h" if '"ttl": "1h"' in mark else "5m",
+        ttl=_ttl(data, body),
         bytes_bound=len(data) + OVERHEAD + OVERHEAD_TOOL * typed + OVERHEAD_IMAGE * images,
     )  # fmt: skip
+
+
+def _ttl(data: bytes, body: dict[str, Any]) -> str:
+    """The longest life of the request's cache markers, "" where it has none."""
+    if b"\\u" in data:  # a name may be spelt in escapes
+        data = json.dumps(body).encode()
+    if b'"cache_control"' not in data:
+        return ""
+    return "1h" if re.search(rb'"ttl"\s*:\s*"1h"', data) else "5m"
 
 
 def images_in(path: str, item: Any) -> int:
@@ -132,10 +143,21 @@ def _parsed(data: bytes) -> dict[str, Any]:
         raise Refused("the body is no JSON") from None
     if not isinstance(body, dict):
         raise Refused("the body is one JSON object")
+    _check_depth(body)
     for name in body:
         if name != name.lower() or not name.isascii():
             raise Refused(f"{name[:60]}: fields are in small letters")
     return body
+
+
+def _check_depth(body: dict[str, Any]) -> None:
+    level: list[Any] = [body]
+    for _ in range(MOST_DEPTH):
+        inner = (one.values() if isinstance(one, dict) else one for one in level)
+        level = [value for values in inner for value in values if isinstance(value, (dict, list))]
+        if not level:
+            return
+    raise Refused("the body is nested too deep")
 
 
 def _check_tools(path: str, tools: Any) -> int:

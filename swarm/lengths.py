@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import marshal
 import secrets
 import threading
 from collections import OrderedDict
@@ -35,13 +36,15 @@ class Lengths:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._told: dict[str, OrderedDict[bytes, int]] = {}
+        self._last: dict[str, _Marks] = {}
 
     def bound(self, agent: str, asked: Asked, beta: str = "") -> tuple[int, bytes]:
         """No fewer tokens than the request has, and the name under which to tell how many it had. `beta`: of its headers, which
         may change how the API counts."""
-        marks = _marks(asked, beta)
-        added = 0
+        found = _Marks(asked, beta, self._last.get(agent))
+        marks, added = found.marks, 0
         with self._lock:
+            self._last[agent] = found
             told = self._told.get(agent, OrderedDict())
             for place in range(len(marks) - 1, -1, -1):
                 mark, size = marks[place]
@@ -63,20 +66,31 @@ class Lengths:
                 told.popitem(last=False)
 
 
-def _marks(asked: Asked, beta: str) -> list[tuple[bytes, int]]:
-    """For each message: a digest of all up to it, and the most tokens that it adds."""
-    frame = {name: value for name, value in asked.body.items() if name not in NEUTRAL}
-    if not asked.items:  # said in one piece, which nothing goes on from
-        frame["whole"] = asked.body.get("input") or asked.body.get("messages")
-    if _clears(asked.body.get("context_management")):  # what it clears now may count the next time
-        frame["once"] = secrets.token_hex(8)
-    digest = hashlib.sha256(_bare([asked.path, beta, frame]))
-    marks = [(digest.digest(), 0)]
-    for item in asked.items:
-        data = _bare(item)
-        digest.update(len(data).to_bytes(8, "big") + data)
-        marks.append((digest.digest(), len(data) + OVERHEAD_IMAGE * images_in(asked.path, item)))
-    return marks
+class _Marks:
+    """`marks`: for each message a digest of all up to it, and the most tokens that it adds; a first one for what stands around them.
+    Messages that are the same as in `before`, the agent's last request, are not gone through again."""
+
+    def __init__(self, asked: Asked, beta: str, before: _Marks | None):
+        frame = {name: value for name, value in asked.body.items() if name not in NEUTRAL}
+        # By these, unlike by Python's own equality, 1 is neither true nor 1.0. The format without references is the same each time.
+        self._exact = [marshal.dumps(item, 2) for item in asked.items]
+        if not asked.items:  # said in one piece, which nothing goes on from
+            frame["whole"] = asked.body.get("input") or asked.body.get("messages")
+        if _clears(asked.body.get("context_management")):  # what it clears now may count the next time
+            frame["once"] = secrets.token_hex(8)
+        digest = hashlib.sha256(_bare([asked.path, beta, frame]))
+        self.marks, self._digests = [(digest.digest(), 0)], [digest]
+        same = 0
+        if before is not None and before.marks[0] == self.marks[0]:
+            pairs = zip(self._exact, before._exact, strict=False)
+            same = next((place for place, (item, old) in enumerate(pairs) if item != old), min(len(self._exact), len(before._exact)))
+            self.marks, self._digests = before.marks[: same + 1], before._digests[: same + 1]
+        digest = self._digests[-1]
+        for item in asked.items[same:]:
+            data, digest = _bare(item), digest.copy()
+            digest.update(len(data).to_bytes(8, "big") + data)
+            self._digests.append(digest)
+            self.marks.append((digest.digest(), len(data) + OVERHEAD_IMAGE * images_in(asked.path, item)))
 
 
 def _clears(management: Any) -> bool:
@@ -85,7 +99,12 @@ def _clears(management: Any) -> bool:
 
 
 def _bare(value: Any) -> bytes:
-    return json.dumps(_without_markers(value), ensure_ascii=False, separators=(",", ":")).encode(errors="backslashreplace")
+    data = _dumped(value)
+    return _dumped(_without_markers(value)) if b"cache_control" in data else data  # most of a conversation has none
+
+
+def _dumped(value: Any) -> bytes:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode(errors="backslashreplace")
 
 
 def _without_markers(value: Any) -> Any:
