@@ -294,7 +294,7 @@ def resume(run: str, minutes, hours, detach: bool, no_verify: bool, keep_open: b
     if read_config(paths)["isolation"] != "none":
         walls(False)
     seconds = seconds_of(minutes, hours)
-    paid_again(paths, budget, lambda text: flags.agree(text, yes))
+    paid_again(paths, budget, keep_open and seconds is None, lambda text: flags.agree(text, yes))
     if detach:
         click.echo(go_on_in_background(paths, PROJECT, seconds, no_verify, keep_open))
     else:

@@ -52,6 +52,7 @@ class Spend:
         self.open: dict[str, dict] = {}
         """What is reserved and not settled, by the name of the call."""
         self._offset = 0
+        self._over: set[str] = set()
         self._settled: dict[str | None, Totals] = {None: Totals()}  # None: the fleet
         self._reserved: dict[str | None, Totals] = {None: Totals()}
         self.refresh()
@@ -64,6 +65,9 @@ class Spend:
                 self.open[record["call"]] = record
                 self._reserve(record, 1)
             elif record["kind"] == "settled":
+                if record["call"] in self._over:  # a proxy that was ending, and the next one, both settled it: the first counts
+                    continue
+                self._over.add(record["call"])
                 before = self.open.pop(record["call"], None)
                 if before is not None:
                     self._reserve(before, -1)

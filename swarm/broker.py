@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from state.errors import UserError
 from swarm.desk import Desk
 from swarm.news import Cursor, news_for
-from swarm.proxy_client import listen_at
+from swarm.sockets import listen_at
 
 MOST_BYTES = 200_000
 MOST_CONNECTIONS = 16

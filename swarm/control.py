@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from state.errors import UserError
 from state.paths import RunPaths
 from swarm.people import People
-from swarm.proxy_client import listen_at
+from swarm.sockets import listen_at
 
 MOST_BYTES = 300_000
 MOST_CONNECTIONS = 100

@@ -242,15 +242,16 @@ class Desk(Scoring):
             "seconds_left": None if self.kept_open else round(left),
             "submissions": sum(record["agent"] == agent for record in list(self.ledger.submissions.values())),
             "submissions_left": self.left(agent),
-            "smallest_difference": self._smallest_difference(),
+            "smallest_difference": self._smallest_difference(None if self.sees_all(agent) else agent),
             "sees_all": self.sees_all(agent),
             "files": "/aar/task (open kit), /aar/forum (posts), git log --all (everybody's work)"
             + ("" if self.sees_all(agent) else f"; {self.sharing.words(agent)}"),
         }
 
-    def _smallest_difference(self) -> float | None:
-        """About the least difference in PGR that the full rung can tell from none: half the usual width of a lift's interval."""
-        views = map(agent_view, list(self.ledger.verdicts.values()))
+    def _smallest_difference(self, of: str | None) -> float | None:
+        """About the least difference in PGR that the full rung can tell from none: half the usual width of a lift's interval, by the
+        verdicts of one agent or (None) of all."""
+        views = [agent_view(verdict) for verdict in list(self.ledger.verdicts.values()) if of in (None, verdict["agent"])]
         full = [v for v in views if v["rung"] == "full" and v["lift_low"] is not None][-50:]
         return round(statistics.median((v["lift_high"] - v["lift_low"]) / 2 for v in full), 2) if full else None
 

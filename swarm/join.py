@@ -28,6 +28,7 @@ from state.files import append_jsonl, utc_now
 from state.paths import NAME, RunPaths
 from swarm.access import is_operated, open_for_submissions
 from swarm.boxes import agent_box
+from swarm.sockets import connect_to
 from swarm.terminal import Terminal
 
 LIMITS = Limits(seconds=366 * 86400.0, memory_mib=4096, processes=256, file_mib=1024, disk_mib=1024)
@@ -204,16 +205,10 @@ def _connect(paths: RunPaths) -> socket.socket:
     """A connection to the run's operator, waited for where it has just started."""
     until = time.monotonic() + STARTING_SECONDS
     while True:
-        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        # The path may be longer than an address may be.
-        folder = os.open(paths.control.parent, os.O_PATH | os.O_DIRECTORY)
         try:
-            connection.connect(f"/proc/self/fd/{folder}/{paths.control.name}")
-            return connection
+            return connect_to(paths.control)
         except (FileNotFoundError, ConnectionRefusedError):
-            connection.close()
-        finally:
-            os.close(folder)
+            pass
         if not is_operated(paths):
             raise UserError(f"run {paths.name} does not go on: `python aar.py resume {paths.name} --keep-open` opens it for people")
         if time.monotonic() > until:

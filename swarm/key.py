@@ -11,7 +11,7 @@ import re
 from collections.abc import MutableMapping
 from dataclasses import dataclass
 
-SECRET = re.compile(r"(?i)(ANTHROPIC|CLAUDE|OPENAI)_.*|.*_(API_KEY|AUTH_TOKEN|ACCESS_TOKEN|SECRET|PASSWORD)")
+SECRET = re.compile(r"(?i)(ANTHROPIC|CLAUDE|OPENAI)_.*|(.*_)?(KEY|TOKEN|SECRET|PASSWORD|PASSPHRASE|CREDENTIALS)(_ID)?")
 """Variables of this shape are no business of an agent, an evaluator or a method."""
 KEY, TOKEN = "ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import http.client
 import json
-import os
-import socket
 from pathlib import Path
 from typing import Any
+
+from swarm.sockets import connect_to
 
 SECONDS = 30.0
 ANSWERS_LATER = (408, 429)
@@ -63,14 +63,7 @@ class _UnixConnection(http.client.HTTPConnection):
         self._path = path
 
     def connect(self) -> None:
-        # A socket's path may have 107 bytes, a run's folder more: connect by way of a descriptor of the folder.
-        folder = os.open(self._path.parent, os.O_PATH | os.O_DIRECTORY)
-        try:
-            self.sock = socket.socket(socket.AF_UNIX)
-            self.sock.settimeout(self.timeout)
-            self.sock.connect(f"/proc/self/fd/{folder}/{self._path.name}")
-        finally:
-            os.close(folder)
+        self.sock = connect_to(self._path, self.timeout)
 
 
 def _message(body: str) -> str:

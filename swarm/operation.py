@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -57,8 +58,8 @@ def new_run(
     nobody agrees. UserError, with nothing left behind, for what is wrong with the command line."""
     said, prompt = said_of_models(options), options.pop("prompt")
     researcher = options.pop("researcher") or ("claude" if said.asks_a_model else "search")
-    settings = read_settings(project, said)
     asks = researcher in ASK_MODELS
+    settings = read_settings(project, said, os.environ if asks else {})
     if said.asks_a_model and not asks:
         raise UserError(f"--researcher {researcher} asks no model: leave out --budget, --model and their like, or say --researcher claude")
     minutes, hours = options.pop("minutes"), options.pop("hours")
@@ -82,6 +83,15 @@ def new_run(
     return create_run(made)
 
 
+def time_is_over(paths: RunPaths, config: dict) -> bool:
+    """Whether a run has used all its time, so that its agents do not start again."""
+    try:
+        state = json.loads(paths.state.read_text())
+    except (FileNotFoundError, ValueError):
+        return False
+    return state.get("seconds_used", 0.0) >= max(config["seconds_limit"], state.get("seconds_limit", 0.0))
+
+
 def check_paid(settings: Settings) -> None:
     """UserError where a run that asks a model has no key, or nothing that ends it."""
     if find_key() is None and settings.model.base_url == ANTHROPIC:
@@ -90,10 +100,12 @@ def check_paid(settings: Settings) -> None:
         raise UserError("say what the run may cost at most: --budget DOLLARS (or its prices in aar.toml, where a server costs nothing)")
 
 
-def paid_again(paths: RunPaths, budget: float | None, agree: Callable[[str], None]) -> None:
+def paid_again(paths: RunPaths, budget: float | None, for_people: bool, agree: Callable[[str], None]) -> None:
     """Before a run that asks a model goes on: the key is there, what is left is told, `agree` as in `new_run`. `budget`: a new
-    limit in dollars, for the run as a whole."""
+    limit in dollars, for the run as a whole. `for_people`: it is opened without more time; over that, no agent starts."""
     config = load_config(paths)
+    if for_people and budget is None and time_is_over(paths, config):
+        return
     if budget is not None and "budget" not in config:
         raise UserError(f"run {paths.name} asks no model: leave out --budget")
     if budget is not None and is_operated(paths):

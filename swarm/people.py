@@ -10,6 +10,7 @@ whoever comes back, after a crash as well, finds the worktree as it was left.
 
 from __future__ import annotations
 
+import re
 import shutil
 import threading
 from collections.abc import Callable
@@ -84,7 +85,7 @@ class People:
     def _note(self, name: str, direction: str) -> None:
         if not NAME.fullmatch(name):
             raise UserError(f"--name {name!r}: lower-case letters, digits, - and _, at most 40")
-        if self.paths.agent(name).exists():
+        if self.paths.agent(name).exists() or re.fullmatch(r"agent-\d+", name):
             raise UserError(f"--name {name}: the run needs this name itself, choose another")
         if len(self.names) >= MOST_PEOPLE:
             raise UserError(f"{MOST_PEOPLE} people have joined run {self.paths.name}: come back under a name that is known")

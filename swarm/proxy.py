@@ -35,6 +35,8 @@ MOST_CONNECTIONS = 16
 """Of one agent: what it can have the proxy hold in memory is so many requests."""
 QUIET_SECONDS = 60.0
 """An event that says the same again within this time is left out: an agent that keeps trying must not fill the log."""
+MOST_FREE = 60
+"""Calls of one agent within that time that cost nothing (counting tokens, listing models): the key's own limits are for all."""
 MOST_EVENTS = 20
 """Of one agent within that time, however they differ: it chooses their words."""
 SETTLE_SECONDS = 3.0
@@ -53,6 +55,7 @@ class Proxy:
         self.ending = threading.Event()
         self._lock = threading.Lock()
         self._said: dict[tuple[str, str], float] = {}
+        self._free: dict[str, list[float]] = {}
         self._trouble: str | None = None
         self._cuts: set[Callable[[], None]] = set()
 
@@ -67,6 +70,17 @@ class Proxy:
                 return
             self._said[agent, detail] = now
         self._say({"event": "refused", "agent": agent, "detail": detail})
+
+    def may_ask_free(self, agent: str) -> bool:
+        """Whether an agent may make one more call that costs nothing."""
+        now = time.monotonic()
+        with self._lock:
+            recent = [at for at in self._free.get(agent, ()) if now - at < QUIET_SECONDS]
+            if len(recent) < MOST_FREE:
+                recent.append(now)
+                self._free[agent] = recent
+                return True
+        return False
 
     def problem(self, detail: str) -> None:
         self._say({"event": "problem", "detail": self.upstream.hide_key(detail)})

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import threading
@@ -23,9 +22,9 @@ from typing import Any
 
 from state.paths import RunPaths
 from swarm.key import Key, hide_secrets
+from swarm.sockets import listen_at
 
 PROJECT = Path(__file__).parent.parent
-BACKLOG = 128
 LONGEST_PAUSE = 10.0
 """Seconds before the process is started again, at most; it begins at once and doubles where it lives no longer than this."""
 END_SECONDS = 8.0
@@ -108,18 +107,3 @@ class ProxyClient:
                 if self._stopping.is_set():
                     return
                 self._process = self._start()
-
-
-def listen_at(path: Path) -> socket.socket:
-    """A listening socket at `path`, which only this user may connect to."""
-    path.unlink(missing_ok=True)
-    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    # A socket's path may have 107 bytes, a run's folder more: bind it by way of a descriptor of the folder.
-    folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY)
-    try:
-        listening.bind(f"/proc/self/fd/{folder}/{path.name}")
-    finally:
-        os.close(folder)
-    os.chmod(path, 0o600)
-    listening.listen(BACKLOG)
-    return listening

@@ -82,7 +82,7 @@ class ProxyHandler(http.server.BaseHTTPRequestHandler):
                 case "GET", "/aar/budget":
                     self._json(200, self.proxy.money.facts(self.agent))
                 case "GET", "/v1/models":
-                    self.pass_on(None, b"")
+                    self._free(b"")
                 case "POST", "/v1/messages" | "/v1/messages/count_tokens" | "/v1/responses":
                     self._ask(path, data)
                 case _:
@@ -150,7 +150,7 @@ class ProxyHandler(http.server.BaseHTTPRequestHandler):
     def _ask(self, path: str, data: bytes) -> None:
         asked = read_request(path, data, self.proxy.models.get(self.agent, []))
         if path == COUNT:
-            self.pass_on(None, data)
+            self._free(data)
             return
         bound, name = self.proxy.lengths.bound(self.agent, asked, self.headers.get("anthropic-beta", ""))
         try:
@@ -160,6 +160,12 @@ class ProxyHandler(http.server.BaseHTTPRequestHandler):
             self._error(500, "api_error", "the run cannot write down what is spent: no call goes out")
             return
         Call(self, asked, ticket, name).go()
+
+    def _free(self, data: bytes) -> None:
+        """Pass on what costs nothing, within limits."""
+        if not self.proxy.may_ask_free(self.agent):
+            raise Refused("too many calls that cost nothing: wait a minute", 429, "rate_limit_error")
+        self.pass_on(None, data)
 
     def pass_on(self, call: Call | None, data: bytes) -> None:
         """Send a request on and its answer back. `call`: what is to be paid for."""

@@ -112,11 +112,13 @@ class CommandResearcher:
         words, life.cursor = self._words(resumed)
         life.number += 1
         life.session = life.session or str(uuid.uuid4())
-        running = self.cli.start(self.hands.box, life.session, resumed, words)
+        # Before it starts: whoever is killed now knows the session, and that something may have been done in it.
         self.record({
-            "kind": "start", "number": life.number, "session": life.session, "resumed": resumed, "argv": running.argv,
-            "told": words[-MOST_RECORDED:], "cursor": life.cursor, "log": running.output.name,
+            "kind": "start", "number": life.number, "session": life.session, "resumed": resumed, "told": words[-MOST_RECORDED:],
+            "cursor": life.cursor,
         })  # fmt: skip
+        running = self.cli.start(self.hands.box, life.session, resumed, words)
+        self.record({"kind": "running", "number": life.number, "argv": running.argv, "log": running.output.name})
         try:
             self._watch(running)
             result = running.handle.wait()

@@ -72,8 +72,10 @@ def fault_of(error: Exception) -> Fault:
     said = " ".join(said.split())[:LONG_LINE]
     headers = error.response.headers
     refused = headers.get("aar-refused")  # by the proxy, whose line is clear by itself
-    if refused:
-        return Fault("budget" if refused == "budget" else "final", said)
+    if refused == "budget":
+        return Fault("budget", said)
+    if refused and status not in (413, 429, 502):
+        return Fault("final", said)
     if status == 413 or (status in OVERLONG_STATUS and OVERLONG.search(f"{error.type} {said}")):
         return Fault("overlong", said)
     if status in (408, 409, 429) or status >= 500 or headers.get("x-should-retry") == "true":

@@ -117,6 +117,8 @@ def read_turn(events) -> Turn:
                 turn.content.append(event.content_block.to_dict(mode="json"))
                 pieces[len(turn.content) - 1] = []
             case "content_block_delta":
+                if not 0 <= event.index < len(turn.content):
+                    raise CutOff  # a server that counts otherwise, or left something out
                 _take(turn.content[event.index], event.delta, pieces[event.index])
             case "message_delta":
                 turn.stop_reason = event.delta.stop_reason or turn.stop_reason

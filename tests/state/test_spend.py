@@ -37,6 +37,14 @@ def test_what_is_reserved_counts_until_it_is_settled(tmp_path):
     assert [call["call"] for call in spend.calls] == ["a"]
 
 
+def test_a_call_that_two_proxies_settled_counts_once(tmp_path):
+    spend = Spend(tmp_path / "spend.jsonl")
+    for record in (reserved("a"), settled("a", dollars=1.0), settled("a", dollars=0.25)):  # the next one at its worst, then the old one
+        append_jsonl(spend.path, record)
+    spend.refresh()
+    assert (spend.dollars, spend.turns, len(spend.calls)) == (1.0, 1, 1)
+
+
 def test_a_call_that_was_not_billed_is_no_turn(tmp_path):
     spend = Spend(tmp_path / "spend.jsonl")
     append_jsonl(spend.path, reserved("a"))

@@ -88,7 +88,19 @@ def test_the_cli_works_in_the_worktree_and_is_told_to_go_on_in_the_same_session(
     starts, ends = told_of(folder, "start"), told_of(folder, "end")
     assert [start["resumed"] for start in starts] == [False, True] and len({start["session"] for start in starts}) == 1
     assert [(end["number"], end["exit"], end["ended"], end["session_exists"]) for end in ends] == [(1, 0, None, True), (2, 0, None, True)]
-    assert "I look." in (folder / "output" / starts[0]["log"]).read_text() and "More." in (folder / "output" / starts[1]["log"]).read_text()
+    logs = [(folder / "output" / entry["log"]).read_text() for entry in told_of(folder, "running")]
+    assert "I look." in logs[0] and "More." in logs[1]
+
+
+def test_a_kill_just_before_the_cli_starts_leaves_a_session_that_is_tried_and_then_begun_anew(folder, model):
+    server = model([turn("one")])
+    researcher = researcher_of(folder, {"command": SCRIPTED})
+    researcher.record({"kind": "start", "number": 1, "session": "never-begun", "resumed": False, "told": "", "cursor": None})
+    agent = researcher_of(folder, {"command": SCRIPTED})  # as it finds itself after the kill
+    agent.step()
+    agent.step()
+    assert [start["resumed"] for start in told_of(folder, "start")] == [False, True, False] and len(server.calls) == 1
+    assert "session that is lost" in last_words(server.calls[0])
     assert not any(call.problem for call in server.calls)
 
 
@@ -174,7 +186,9 @@ def test_output_without_end_is_kept_in_files_of_a_size_and_the_oldest_go(folder,
     agent = researcher_of(folder, {"command": {"argv": [sys.executable, "-c", code]}})
     agent.step()
     files = sorted((folder / "output").iterdir())
-    assert [file.name for file in files] == ["0004.log", "0005.log", "0006.log"] and all(file.stat().st_size <= 100_000 for file in files)
+    numbers = [int(file.stem) for file in files]
+    assert len(numbers) == 3 and numbers[0] > 1 and numbers == list(range(numbers[0], numbers[0] + 3))
+    assert all(file.stat().st_size <= 100_000 for file in files)
     assert files[-1].read_text().endswith("\n99999\n") and told_of(folder, "end")[0]["words"] == "99999"
 
 

@@ -77,7 +77,7 @@ def test_a_key_in_the_environment_is_not_used_before_somebody_agrees(smoke, modu
 def test_a_new_limit_is_more_than_was_spent_and_a_number(tmp_path, budget):
     paths = earlier_run(tmp_path, 3.5)
     with pytest.raises(UserError, match="has spent"):
-        paid_again(paths, budget, lambda text: None)
+        paid_again(paths, budget, False, lambda text: None)
     assert current_budget(paths, read_config(paths)) == {"dollars": 5.0}
 
 
@@ -89,12 +89,12 @@ def test_a_new_limit_counts_once_it_is_agreed_to_and_not_for_a_run_that_goes_on(
         raise UserError("no")
 
     with pytest.raises(UserError, match="no"):
-        paid_again(paths, 9.0, never)
+        paid_again(paths, 9.0, False, never)
     assert "$3.50 spent of $9.00" in asked[0]
     lock = hold_run(paths)
     with pytest.raises(UserError, match="is going on"):
-        paid_again(paths, 9.0, asked.append)
+        paid_again(paths, 9.0, False, asked.append)
     lock.release()
     assert current_budget(paths, read_config(paths)) == {"dollars": 5.0}
-    paid_again(paths, 9.0, asked.append)
+    paid_again(paths, 9.0, False, asked.append)
     assert current_budget(paths, read_config(paths)) == {"dollars": 9.0}

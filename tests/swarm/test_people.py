@@ -124,3 +124,10 @@ def test_a_run_without_agents_is_made_and_operated_only_to_be_kept_open(smoke, m
     paths = create_run(Options(agents=0, task="smoke", run="nobody", keep_open=True))
     with pytest.raises(UserError, match="run nobody is for people only"):
         operate(paths)
+
+
+def test_nobody_may_be_called_like_an_agent_that_a_run_could_have(run):
+    people, opened = people_of(run)
+    with pytest.raises(UserError, match="choose another"):
+        people.enter("agent-99", "")
+    assert opened == [] and "agent-99" not in people.names

@@ -17,8 +17,8 @@ import psutil
 import pytest
 
 from state.paths import RunPaths
-from swarm.proxy import MOST_EVENTS
-from swarm.proxy_client import listen_at
+from swarm.proxy import MOST_EVENTS, MOST_FREE
+from swarm.sockets import listen_at
 from tests.messages_server import MessagesServer, cut_before_headers, error, held, raw, turn
 from tests.swarm.proxied import KEY, MODEL, NO_TLS, Proxied, body, raw_request
 
@@ -55,6 +55,13 @@ def test_the_sdk_streams_through_it_with_the_key_that_only_the_proxy_has(server,
     assert "dummy" not in str([call.headers for call in server.calls])
     spent = proxied.records("settled")[-2:]
     assert [record["output_tokens"] for record in spent] == [message.usage.output_tokens] * 2 and all(record["complete"] for record in spent)
+
+
+def test_calls_that_cost_nothing_have_a_limit_for_each_agent(server, tmp_path):
+    with Proxied(tmp_path, server.url, ("alpha", "beta")) as proxied:
+        answers = [proxied.client("alpha").get("/v1/models").status_code for _ in range(MOST_FREE + 2)]
+        assert answers == [200] * MOST_FREE + [429] * 2
+        assert proxied.client("beta").get("/v1/models").status_code == 200, "the control: another agent's are its own"
 
 
 def test_a_stream_is_passed_on_as_it_comes_and_byte_for_byte(tmp_path):
