@@ -66,8 +66,7 @@ def start_run(agents: int | None, detach, no_verify, allow_unisolated, yes, keep
     from swarm.care import go_on_in_background
     from swarm.operation import new_run
 
-    isolation = walls(allow_unisolated)
-    paths = new_run(PROJECT, agents, options, isolation, keep_open, lambda text: flags.agree(text, yes), click.echo)
+    paths = new_run(PROJECT, agents, options, keep_open, lambda: walls(allow_unisolated), lambda text: flags.agree(text, yes), click.echo)
     if detach:
         click.echo(go_on_in_background(paths, PROJECT, None, no_verify, keep_open))
     else:

@@ -23,7 +23,7 @@ from state.ledger import Ledger
 from state.paths import RunPaths, all_runs
 from state.spend import Spend
 from swarm.prices import Prices
-from swarm.settings import Settings, costs_nothing
+from swarm.settings import Settings, costs_nothing, own_prices
 
 STUDY_DOLLARS_AN_HOUR, STUDY_MODEL = 22.0, "claude-opus-4-6"
 """Of an agent of the published study (Anthropic, April 2026: $18,000 for 800 agent-hours)."""
@@ -36,7 +36,7 @@ LEAST_VERDICTS = 10
 
 def forecast(project: Path, settings: Settings, models: Sequence[str], task: str, slots: int, seconds: float) -> dict[str, Any]:
     """Facts for `forecast_text`, and `evaluations_an_hour`. UserError where the task is not prepared."""
-    own = {name: price.model_dump(exclude_none=True) for name, price in settings.prices.items()}
+    own = own_prices(settings)
     prices = Prices(own)
     runs = all_runs(project)
     rows = []

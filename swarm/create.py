@@ -77,8 +77,18 @@ def write_toml(path: Path, config: dict) -> None:
     write_atomic(path, tomli_w.dumps({**plain, **lists, **tables, "agents": config["agents"]}))
 
 
-def create_run(options: Options) -> RunPaths:
-    """Make a run ready to be operated. UserError, with nothing left behind, where something is in the way."""
+@dataclass(frozen=True)
+class Checked:
+    """What was found when nothing was in the way of a run."""
+
+    paths: RunPaths
+    user: Repo
+    views: list[str]
+    dirty: list[str]
+
+
+def check_run(options: Options) -> Checked:
+    """UserError where something is in the way of a run. Makes nothing."""
     user = open_user_repository(PROJECT)
     if not (0 if options.keep_open else 1) <= options.agents <= MOST_AGENTS:
         people = "" if options.agents else "; none at all only with --keep-open, for people"
@@ -98,10 +108,17 @@ def create_run(options: Options) -> RunPaths:
     paths = RunPaths(runs_folder(user.working_dir) / name)
     if paths.root.exists():
         raise UserError(f"run {name} exists already: `python aar.py resume {name}`, or choose another --run name")
+    return Checked(paths, user, views, dirty)
+
+
+def create_run(options: Options) -> RunPaths:
+    """Make a run ready to be operated. UserError, with nothing left behind, where something is in the way."""
+    checked = check_run(options)
+    paths = checked.paths
     slots = make_slots(options.gpus)
     check_torch(slots, options.isolation)
     try:
-        _build(paths, options, user, views, dirty, len(slots))
+        _build(paths, options, checked.user, checked.views, checked.dirty, len(slots))
     except BaseException:
         shutil.rmtree(paths.root, ignore_errors=True)
         raise

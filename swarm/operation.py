@@ -7,6 +7,7 @@ import math
 import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 
 from eval.client import make_slots
@@ -17,11 +18,11 @@ from state.ledger import Ledger
 from state.paths import RunPaths
 from swarm.access import current_budget, is_operated, load_config, open_for_submissions
 from swarm.agent import ASK_MODELS
-from swarm.create import Options, create_run
+from swarm.create import Options, check_run, create_run
 from swarm.key import find_key
 from swarm.options import said_of_models
 from swarm.run import operate
-from swarm.settings import ANTHROPIC, Settings, costs_nothing, models_of, read_settings
+from swarm.settings import ANTHROPIC, Settings, costs_nothing, models_of, own_prices, read_settings
 from swarm.verification import finalists, verify
 
 FREE_SECONDS, PAID_SECONDS = 600.0, 8 * 3600.0
@@ -52,10 +53,12 @@ def settled_isolation(allow_unisolated: bool, warn: Callable[[str], None]) -> st
 
 
 def new_run(
-    project: Path, agents: int | None, options: dict, isolation: str, keep_open: bool, agree: Callable[[str], None], tell: Callable[[str], None]
-) -> RunPaths:
-    """Make the run that a command line asks for. `agree(text)` is told what it will cost, where it costs money, and raises where
-    nobody agrees. UserError, with nothing left behind, for what is wrong with the command line."""
+    project: Path, agents: int | None, options: dict, keep_open: bool, walls: Callable[[], str], agree: Callable[[str], None],
+    tell: Callable[[str], None],
+) -> RunPaths:  # fmt: skip
+    """Make the run that a command line asks for. `walls()` says with which isolation, or raises; `agree(text)` is told what it will
+    cost, where it costs money, and raises where nobody agrees. UserError, with nothing left behind, for what is wrong with the
+    command line; that is told first."""
     said, prompt = said_of_models(options), options.pop("prompt")
     researcher = options.pop("researcher") or ("claude" if said.asks_a_model else "search")
     asks = researcher in ASK_MODELS
@@ -64,22 +67,21 @@ def new_run(
         raise UserError(f"--researcher {researcher} asks no model: leave out --budget, --model and their like, or say --researcher claude")
     minutes, hours = options.pop("minutes"), options.pop("hours")
     seconds = seconds_of(minutes, hours) or (PAID_SECONDS if asks else FREE_SECONDS)
+    models = models_of(settings, agents) if asks else []
     given = {name: value for name, value in options.items() if value is not None}
+    made = Options(len(models) if asks else agents or 0, researcher=researcher, seconds=seconds, settings=settings, keep_open=keep_open,
+                   prompt=Path(prompt) if prompt else None, **given)  # fmt: skip
+    check_run(made)
+    free = all(costs_nothing(own_prices(settings), model) for model in models)
+    if not free:
+        check_paid(settings)
+    made = replace(made, isolation=walls())
     if asks:
         from swarm.costs import forecast, forecast_text  # a run that asks no model needs no prices
 
-        models = models_of(settings, agents)
-        agents = len(models)
-        slots = make_slots(options.get("gpus"))
-        facts = forecast(project, settings, models, options["task"], len(slots), seconds)
-        given["evaluations_an_hour"] = facts["evaluations_an_hour"]
-        if facts["free"]:
-            tell(forecast_text(facts))
-        else:
-            check_paid(settings)
-            agree(forecast_text(facts))
-    made = Options(agents or 0, researcher=researcher, seconds=seconds, isolation=isolation, settings=settings, keep_open=keep_open,
-                   prompt=Path(prompt) if prompt else None, **given)  # fmt: skip
+        facts = forecast(project, settings, models, made.task, len(make_slots(made.gpus)), seconds)
+        made = replace(made, evaluations_an_hour=facts["evaluations_an_hour"])
+        (tell if free else agree)(forecast_text(facts))
     return create_run(made)
 
 

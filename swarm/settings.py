@@ -175,6 +175,11 @@ def models_of(settings: Settings, agents: int | None) -> list[str]:
     return found
 
 
+def own_prices(settings: Settings) -> dict[str, dict[str, float]]:
+    """The prices of aar.toml, as run.toml holds them."""
+    return {name: price.model_dump(exclude_none=True) for name, price in settings.prices.items()}
+
+
 def costs_nothing(prices: Mapping[str, Mapping[str, float]], model: str) -> bool:
     """Whether `prices`, as in aar.toml, say that a model costs nothing at all."""
     return model in prices and not any(prices[model].values())
