@@ -7,36 +7,31 @@ line, the answer one JSON line; `aar job` streams output lines before its answer
 from __future__ import annotations
 
 import contextlib
-import json
 import select
 import socket
 import threading
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, Field, TypeAdapter
 
 from state.errors import UserError
 from swarm.desk import Desk
 from swarm.news import Cursor, news_for
-from swarm.sockets import listen_at
+from swarm.sockets import Line, listen_at, read_line, say_line
 
 MOST_BYTES = 200_000
 MOST_CONNECTIONS = 16
 """Open requests of one agent; more are told to come back."""
 
 
-class _Request(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class Commit(_Request):
+class Commit(Line):
     do: Literal["commit"]
     message: str = Field("", max_length=4000)
     inspired_by: list[Annotated[str, Field(max_length=200)]] = Field([], max_length=8)
 
 
-class Submit(_Request):
+class Submit(Line):
     do: Literal["submit"]
     method: str = Field(max_length=200)
     message: str = Field("", max_length=4000)
@@ -44,17 +39,17 @@ class Submit(_Request):
     predict: float | None = Field(None, ge=-10, le=10)
 
 
-class Wait(_Request):
+class Wait(Line):
     do: Literal["wait"]
     submission: str = Field(max_length=20)
     seconds: float = Field(3600.0, ge=0, le=24 * 3600)
 
 
-class Scores(_Request):
+class Scores(Line):
     do: Literal["scores"]
 
 
-class Post(_Request):
+class Post(Line):
     do: Literal["post"]
     type: str = Field(max_length=20)
     title: str = Field(max_length=400)
@@ -63,34 +58,34 @@ class Post(_Request):
     replies_to: str | None = Field(None, max_length=200)
 
 
-class Job(_Request):
+class Job(Line):
     do: Literal["job"]
     command: list[Annotated[str, Field(max_length=20_000)]] = Field(min_length=1, max_length=200)
     seconds: float = Field(600.0, gt=0, le=3600)
     background: bool = False
 
 
-class ListJobs(_Request):
+class ListJobs(Line):
     do: Literal["jobs"]
     end: str | None = Field(None, max_length=20)
 
 
-class News(_Request):
+class News(Line):
     do: Literal["news"]
     cursor: Cursor | None = None
 
 
-class Claim(_Request):
+class Claim(Line):
     do: Literal["claim"]
     text: str = Field("", max_length=1000)
     done: bool = False
 
 
-class Claims(_Request):
+class Claims(Line):
     do: Literal["claims"]
 
 
-class TaskInfo(_Request):
+class TaskInfo(Line):
     do: Literal["task"]
 
 
@@ -118,7 +113,7 @@ class Door:
                 return
             if not self._slots.acquire(blocking=False):
                 with connection, contextlib.suppress(OSError):
-                    _say(connection, {"error": f"more than {MOST_CONNECTIONS} requests at once: wait for one to end"})
+                    say_line(connection, {"error": f"more than {MOST_CONNECTIONS} requests at once: wait for one to end"})
                 continue
             threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
@@ -136,23 +131,12 @@ class Door:
                 self._slots.release()
             if answer is not None:
                 with contextlib.suppress(OSError):
-                    _say(connection, answer)
+                    say_line(connection, answer)
 
     def _answer(self, connection: socket.socket) -> dict:
-        connection.settimeout(30)
-        line = b""
-        while not line.endswith(b"\n"):
-            chunk = connection.recv(65536)
-            line += chunk
-            if not chunk or len(line) > MOST_BYTES:
-                return {"error": f"a request is one JSON line of at most {MOST_BYTES} bytes"}
         try:
-            request = Request.validate_json(line)
-        except ValidationError as error:
-            first = error.errors(include_input=False, include_url=False)[0]
-            return {"error": f"{'.'.join(map(str, first['loc']))}: {first['msg']}"}
-        connection.settimeout(60)
-        try:
+            request = read_line(connection, Request, MOST_BYTES)
+            connection.settimeout(60)
             return self._dispatch(request, connection)
         except UserError as error:
             return {"error": str(error)}
@@ -197,8 +181,4 @@ def _gone(connection: socket.socket) -> bool:
 
 def _stream(connection: socket.socket, piece: bytes) -> None:
     with contextlib.suppress(OSError):  # `_gone` ends the job of one who has hung up
-        _say(connection, {"output": piece.decode(errors="replace")})
-
-
-def _say(connection: socket.socket, answer: dict) -> None:
-    connection.sendall(json.dumps(answer).encode() + b"\n")
+        say_line(connection, {"output": piece.decode(errors="replace")})

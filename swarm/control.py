@@ -9,7 +9,6 @@ Who has joined is there as long as the connection stays open. Where the operator
 from __future__ import annotations
 
 import contextlib
-import json
 import socket
 import threading
 from collections.abc import Callable
@@ -17,31 +16,26 @@ from subprocess import CalledProcessError
 from typing import Annotated, Literal
 
 from git import GitCommandError
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter
 
 from state.errors import UserError
 from state.paths import RunPaths
 from swarm.people import People
-from swarm.sockets import listen_at
+from swarm.sockets import Line, listen_at, read_line, say_line
 
 MOST_BYTES = 300_000
 MOST_CONNECTIONS = 100
-ASK_SECONDS = 30.0
 LEAVE_SECONDS = 5.0
 """How long, at the end, the operator waits until it has noted that all have left."""
 
 
-class _Request(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class Join(_Request):
+class Join(Line):
     do: Literal["join"]
     name: str = Field(max_length=200)
     direction: str = Field("", max_length=20_000)
 
 
-class Ping(_Request):
+class Ping(Line):
     do: Literal["ping"]
 
 
@@ -69,7 +63,7 @@ class Control:
             open_ones = dict(self._connections)
         for connection in open_ones:
             with contextlib.suppress(OSError):
-                _say(connection, {"over": why})
+                say_line(connection, {"over": why})
                 connection.shutdown(socket.SHUT_RDWR)
         for thread in open_ones.values():
             thread.join(LEAVE_SECONDS)
@@ -91,10 +85,9 @@ class Control:
     def _serve(self, connection: socket.socket) -> None:
         entered: str | None = None
         try:
-            connection.settimeout(ASK_SECONDS)
             answer = self._answer(connection)
             entered = answer.get("name")
-            _say(connection, answer)
+            say_line(connection, answer)
             connection.settimeout(None)
             while entered and connection.recv(4096):
                 pass
@@ -108,17 +101,10 @@ class Control:
             connection.close()
 
     def _answer(self, connection: socket.socket) -> dict:
-        line = b""
-        while not line.endswith(b"\n"):
-            chunk = connection.recv(65536)
-            line += chunk
-            if not chunk or len(line) > MOST_BYTES:
-                return {"error": f"a request is one JSON line of at most {MOST_BYTES} bytes"}
         try:
-            request = Request.validate_json(line)
-        except ValidationError as error:
-            first = error.errors(include_input=False, include_url=False)[0]
-            return {"error": f"{'.'.join(map(str, first['loc']))}: {first['msg']}"}
+            request = read_line(connection, Request, MOST_BYTES)
+        except UserError as error:
+            return {"error": str(error)}
         if isinstance(request, Ping):
             return {"run": self.paths.name, "state": self.phase()}
         try:
@@ -128,7 +114,3 @@ class Control:
         except (OSError, GitCommandError, CalledProcessError) as error:  # most likely a full disk; what is missing is made the next time
             self.people.desk.problem(f"{request.name} could not join: {error}")
             return {"error": f"the run could not make a place for {request.name} ({type(error).__name__}); it is noted in its status"}
-
-
-def _say(connection: socket.socket, answer: dict) -> None:
-    connection.sendall(json.dumps(answer).encode() + b"\n")

@@ -1,13 +1,47 @@
-"""Unix sockets in a run's folders. A socket's path may have 107 bytes, a run's folder more: it is reached by way of a descriptor of its
+"""Unix sockets in a run's folders, and the JSON lines that go through them. A socket's path may have 107 bytes, a run's folder more: it is reached by way of a descriptor of its
 folder. What runs inside a sandbox (door.py, forward.py) does the same for itself, with the standard library alone."""
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+
+from state.errors import UserError
 
 BACKLOG = 128
+ASK_SECONDS = 30.0
+"""How long whoever connects has for its request."""
+
+
+class Line(BaseModel):
+    """A request is one JSON line, of one of the kinds that derive from this."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+def read_line(connection: socket.socket, kinds: TypeAdapter, most_bytes: int) -> Any:
+    """The request that comes through a connection. UserError, in one line, for what is none."""
+    connection.settimeout(ASK_SECONDS)
+    line = b""
+    while not line.endswith(b"\n"):
+        chunk = connection.recv(65536)
+        line += chunk
+        if not chunk or len(line) > most_bytes:
+            raise UserError(f"a request is one JSON line of at most {most_bytes} bytes")
+    try:
+        return kinds.validate_json(line)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        raise UserError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+
+
+def say_line(connection: socket.socket, answer: dict) -> None:
+    connection.sendall(json.dumps(answer).encode() + b"\n")
 
 
 def listen_at(path: Path) -> socket.socket:
