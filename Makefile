@@ -41,7 +41,7 @@ test: export AAR_HOME := $(or $(AAR_HOME),$(CURDIR)/.aar-home)
 test: export OMP_NUM_THREADS := 1
 test: setup
 	$(AAR) prepare smoke
-	$(KEYLESS) $(VENV)/bin/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
+	$(KEYLESS) $(VENV)/bin/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 bench: setup
 	$(AAR) prepare smoke

@@ -109,7 +109,8 @@ def owed_to_selection(sealed: Sequence[dict], public: Mapping[str, dict]) -> str
     chosen, drawn = (round(mean(changed[control].values()), 2) for control in (False, True))
     gap = round(drawn - chosen, 2)
     more = f"lost {gap:.2f} more than" if gap > 0 else f"lost {-gap:.2f} less than" if gap < 0 else "changed as much as"
+    owed = "which is what they owed to having been chosen" if gap > 0 else "so nothing shows that they owed anything to having been chosen"
     return (
         f"From public to sealed, finalists changed by {chosen:+.2f} PGR and controls by {drawn:+.2f} (mean of {len(changed[True])}): "
-        f"finalists {more} controls, which is what they owed to having been chosen, as far as so few can tell."
+        f"finalists {more} controls, {owed}, as far as so few can tell."
     )

@@ -68,14 +68,15 @@ def go_on_in_background(paths: RunPaths, project: Path, seconds: float | None, n
     arguments = [] if seconds is None else ["--minutes", str(seconds / 60)]
     arguments += ["--yes", *(["--no-verify"] if no_verify else []), *(["--keep-open"] if keep_open else [])]
     with open(paths.log, "ab") as log:
-        subprocess.Popen(
+        child = subprocess.Popen(
             [sys.executable, str(project / "aar.py"), "resume", paths.name, *arguments],
             stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd=project,
         )  # fmt: skip
     deadline = time.monotonic() + STOP_SECONDS
     while not is_operated(paths):
-        if time.monotonic() > deadline:
-            raise UserError(f"run {paths.name} did not start in the background: see {paths.log}")
+        if child.poll() is not None or time.monotonic() > deadline:
+            last = paths.log.read_text(encoding="utf-8", errors="replace").strip().rpartition("\n")[2].removeprefix("aar: ")
+            raise UserError(f"run {paths.name} did not start in the background: {last} (all of it: {paths.log})")
         time.sleep(0.1)
     lines = [f"run {paths.name} goes on in the background; its output is in {paths.log}"]
     return "\n".join([*lines, f"    python aar.py status {paths.name}", f"    python aar.py stop {paths.name}"])

@@ -62,6 +62,8 @@ def new_run(
     said, prompt = said_of_models(options), options.pop("prompt")
     researcher = options.pop("researcher") or ("claude" if said.asks_a_model else "search")
     asks = researcher in ASK_MODELS
+    if said.cli is not None and researcher != "command":
+        raise UserError(f"--cli {said.cli} is for --researcher command: say that too, or leave it out")
     settings = read_settings(project, said, os.environ if asks else {})
     if said.asks_a_model and not asks:
         raise UserError(f"--researcher {researcher} asks no model: leave out --budget, --model and their like, or say --researcher claude")
@@ -106,6 +108,7 @@ def paid_again(paths: RunPaths, budget: float | None, for_people: bool, agree: C
     """Before a run that asks a model goes on: the key is there, what is left is told, `agree` as in `new_run`. `budget`: a new
     limit in dollars, for the run as a whole. `for_people`: it is opened without more time; over that, no agent starts."""
     config = load_config(paths)
+    open_for_submissions(paths)
     if for_people and budget is None and time_is_over(paths, config):
         return
     if budget is not None and "budget" not in config:
@@ -147,5 +150,5 @@ def run_to_end(
     best = finalists(Ledger(paths.ledger)) if ended == "finished" and not no_verify else []
     if not best:
         return ended, []
-    tell(f"the time is over; verifying {best[0]} once on the sealed part ...")
+    tell(f"the run is over; verifying {best[0]} once on the sealed part ...")
     return ended, verify(paths, best, lambda verdict: None)

@@ -121,11 +121,13 @@ class LiveView:
         table = Table(box=None, pad_edge=False, header_style="dim", expand=False)
         left_out = (() if self._live.console.width >= WIDE else LESS) + (() if "spend_dollars" in state else PAID)
         shown = [name for name in AGENT_HEADER if name not in left_out]
+        rows = [dict(zip(AGENT_HEADER, map(Text, agent_row(agent)), strict=True)) for agent in agent_facts(self.config, state, self._main)]
+        rest = self._live.console.width - sum(2 + max(len(name), *(row[name].cell_len for row in rows), 0) for name in shown if name != "note")
         for name in shown:
             right = name in ("for", "submissions", "last PGR", *PAID)
-            table.add_column(name, justify="right" if right else "left", no_wrap=True, overflow="ellipsis")
-        for agent in agent_facts(self.config, state, self._main):
-            cells = dict(zip(AGENT_HEADER, map(Text, agent_row(agent)), strict=True))
+            most = max(rest, len("note")) if name == "note" else None  # where it is narrow, the note gives way and nothing else
+            table.add_column(name, justify="right" if right else "left", no_wrap=True, overflow="ellipsis", max_width=most)
+        for cells in rows:
             cells["direction"].stylize("dim")
             cells["state"].stylize(COLOURS.get(cells["state"].plain, ""))
             table.add_row(*(cells[name] for name in shown))

@@ -64,7 +64,7 @@ def scores_text(verdicts: list[dict], limit: int = 20) -> str:
         rows = on_track(verdicts, track)
         about = "reached for what no method may have" if track == "disqualified" else "does not compete with main"
         title = "" if track == "main" else f"track {clean(track, 20)} ({about})\n"
-        shown = f"\n... and {len(rows) - limit} more (`python aar.py scores --limit {len(rows)}` shows them)" if len(rows) > limit else ""
+        shown = f"\n... and {len(rows) - limit} more (`python aar.py scores RUN --limit {len(rows)}` shows them)" if len(rows) > limit else ""
         parts.append("\n".join([title + _ranking(rows[:limit]) + shown, *_reasons(rows[:limit])]))
         if track == "main" and (words := luck_words(verdicts)):
             parts.append(words)

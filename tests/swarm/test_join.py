@@ -33,7 +33,7 @@ FAMILY = "naive"
 def fit(w2s):
     return w2s.student().fit(w2s.texts, (w2s.weak[:, 1] > 0.5).astype(float), l2=3.5)
 '''
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 
 def until(condition, what, seconds=PATIENCE):
@@ -66,7 +66,9 @@ class Shell:
         """Wait until `pattern` is shown behind what was seen before."""
         deadline = time.monotonic() + seconds
         while not (found := re.search(pattern.encode(), self.seen)):
-            assert select.select([self.terminal], [], [], max(0.0, deadline - time.monotonic()))[0], f"no {pattern!r} in {self.seen!r}"
+            poller = select.poll()  # unlike select(), for descriptors of any number
+            poller.register(self.terminal, select.POLLIN)
+            assert poller.poll(max(0.0, 1000 * (deadline - time.monotonic()))), f"no {pattern!r} in {self.seen!r}"
             self.seen += self._read()
         self.seen = self.seen[found.end() :]
         return found

@@ -59,7 +59,8 @@ def test_the_sdk_streams_through_it_with_the_key_that_only_the_proxy_has(server,
 
 def test_calls_that_cost_nothing_have_a_limit_for_each_agent(server, tmp_path):
     with Proxied(tmp_path, server.url, ("alpha", "beta")) as proxied:
-        answers = [proxied.client("alpha").get("/v1/models").status_code for _ in range(MOST_FREE + 2)]
+        client = proxied.client("alpha")
+        answers = [client.get("/v1/models").status_code for _ in range(MOST_FREE + 2)]
         assert answers == [200] * MOST_FREE + [429] * 2
         assert proxied.client("beta").get("/v1/models").status_code == 200, "the control: another agent's are its own"
 
