@@ -9,6 +9,7 @@ import shutil
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import tomli_w
 from git import Repo
@@ -108,6 +109,10 @@ def check_run(options: Options) -> Checked:
     paths = RunPaths(runs_folder(user.working_dir) / name)
     if paths.root.exists():
         raise UserError(f"run {name} exists already: `python aar.py resume {name}`, or choose another --run name")
+    if options.researcher == "command":
+        _command(frozen(options.settings)["command"])
+    with TemporaryDirectory() as scratch:
+        freeze_prompts(PROJECT, Path(scratch), options.prompt, options.directions)
     return Checked(paths, user, views, dirty)
 
 

@@ -94,7 +94,8 @@ def _posts(desk: Desk, agent: str, seen: Cursor, first: bool, tell) -> None:
     for file, post in fresh:
         if post.author not in desk.directions:
             body = one_line(words_of(file), MOST_WORDS)
-            tell("people", f'{post.author}, a person, says: "{post.title}" {body} ({post.name})')
+            title = "" if body.startswith(post.title.rstrip("…")) else f'"{post.title}" '
+            tell("people", f"{post.author}, a person, says: {title}{body} ({post.name})")
         elif not first and desk.sees_all(agent):
             told += 1
             if told <= MOST_POSTS:
@@ -147,7 +148,7 @@ def _left(desk: Desk, agent: str, seen: Cursor, tell) -> None:
     """Each budget when its rest falls below the next of SHARES."""
     lines = []
     for name, (left, limit, words) in budgets_of(desk, agent).items():
-        step = sum(left < share * limit for share in SHARES)
+        step = sum(left < share * limit for share in SHARES) + (left <= 0)
         if step > seen.left.get(name, 0):
             lines.append(words)
         seen.left[name] = step
@@ -158,7 +159,10 @@ def _left(desk: Desk, agent: str, seen: Cursor, tell) -> None:
 def budgets_of(desk: Desk, agent: str) -> dict[str, tuple[float, float, str]]:
     """What an agent has left: name -> (rest, limit, both in words). Only what has a limit."""
     limit, left = desk.config["seconds_limit"], desk.config["seconds_limit"] - desk.seconds_used()
-    found = {} if desk.kept_open else {"time": (left, limit, f"{max(0.0, left) / 60:.0f} of {limit / 60:.0f} minutes of the run")}
+    words = f"{left / 60:.0f} of {limit / 60:.0f} minutes of the run"
+    if left <= 0:
+        words = "no time (nothing more is taken to be scored: write down what you learned, and end)"
+    found = {} if desk.kept_open else {"time": (left, limit, words)}
     if most := desk.config.get("submissions_limit"):
         rest = desk.left(agent)["agent"]
         found["submissions"] = (rest, most, f"{rest} of your {most} submissions")

@@ -96,6 +96,12 @@ def time_is_over(paths: RunPaths, config: dict) -> bool:
     return state.get("seconds_used", 0.0) >= max(config["seconds_limit"], state.get("seconds_limit", 0.0))
 
 
+def _may_go_on(paths: RunPaths) -> bool:
+    """Whether a run that asks a model ended before its time."""
+    config = load_config(paths)
+    return "budget" in config and not time_is_over(paths, config)
+
+
 def check_paid(settings: Settings) -> None:
     """UserError where a run that asks a model has no key, or nothing that ends it."""
     if find_key() is None and settings.model.base_url == ANTHROPIC:
@@ -147,6 +153,11 @@ def run_to_end(
     tell(f"run {paths.name}: state in {paths.root}, branches aar/{paths.name}/*; Ctrl-C stops it, resume goes on")
     with live as view:
         ended = operate(paths, view.update, seconds, keep_open)
+    if ended == "finished" and not no_verify and _may_go_on(paths):
+        # To verify closes a run, and whoever gave it too little money may want to give it more.
+        tell(f"its agents have ended with time left: `python aar.py resume {paths.name} --budget DOLLARS` goes on, "
+             f"`python aar.py verify {paths.name}` opens the sealed part and closes it")  # fmt: skip
+        return ended, []
     best = finalists(Ledger(paths.ledger)) if ended == "finished" and not no_verify else []
     if not best:
         return ended, []

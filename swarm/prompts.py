@@ -79,6 +79,8 @@ def freeze_prompts(project: Path, board: Path, prompt: Path | None = None, direc
             raise UserError(f"{folder} holds no *.md file: each agent needs a direction to start from, or say --directions none")
         starts = [file.stem for file in found]
         texts |= {DIRECTIONS / file.name: _read(file, "direction") for file in found}
+    if not texts[PROMPT].strip():
+        raise UserError(f"{prompt or PROMPT} is empty: agents would know nothing of their task")
     _render(texts[PROMPT], dict.fromkeys(VARIABLES, 1), str(prompt or PROMPT))
     hashes = {}
     for path, text in texts.items():

@@ -127,6 +127,8 @@ def read_settings(project: Path, said: Said, environment: Mapping[str, str] = os
         except (ValueError, OSError) as error:
             raise UserError(f"{FILE} cannot be read: {error}") from None
     flags = {name: value for name, value in vars(said).items() if value is not None}
+    if "model" in flags and "models" in flags:
+        raise UserError("--model and --models: give one of them")
     for name, value in flags.items():
         part, key = WHERE[name]
         inner = table.setdefault(part, {})
@@ -163,16 +165,25 @@ def models_of(settings: Settings, agents: int | None) -> list[str]:
     """The model of each agent, by the names that the API knows. `agents`: how many were asked for, None where the models say."""
     names = {**ALIASES, **settings.aliases}
     if not settings.model.models:
-        return [names.get(settings.model.model, settings.model.model)] * (1 if agents is None else agents)
+        return [_full_name(settings.model.model, names, settings)] * (1 if agents is None else agents)
     found: list[str] = []
     for part in settings.model.models.split(","):
         name, _, number = part.strip().rpartition(":")
         if not name or not number.isdigit() or not 1 <= int(number) <= 64:
             raise UserError(f"--models {settings.model.models!r}: write how many agents each has, such as opus:6,sonnet:3")
-        found += [names.get(name, name)] * int(number)
+        found += [_full_name(name, names, settings)] * int(number)
     if agents is not None and len(found) != agents:
         raise UserError(f"--models {settings.model.models} are {len(found)} agents, --agents says {agents}: make them agree")
     return found
+
+
+def _full_name(name: str, names: Mapping[str, str], settings: Settings) -> str:
+    """UserError for what can be no model where it is asked for."""
+    full = names.get(name, name)
+    known = name in settings.aliases or full in settings.prices
+    if settings.model.base_url == ANTHROPIC and not known and not full.startswith("claude-"):
+        raise UserError(f"there is no model {name!r} at {ANTHROPIC}: {', '.join(names)}, or a full name such as {ALIASES['opus']}")
+    return full
 
 
 def own_prices(settings: Settings) -> dict[str, dict[str, float]]:

@@ -67,7 +67,12 @@ def test_a_budget_is_told_when_its_rest_falls_below_a_share_and_not_again(run):
         assert kinds(news) == ["budget"] and "24 of 60 minutes" in news[0]["text"]
         assert news_for(run.desk, "agent-1", cursor)[0] == []
         run.desk.seconds_used = lambda: 0.97 * limit
-        assert kinds(news_for(run.desk, "agent-1", cursor)[0]) == ["budget"]
+        news, cursor = news_for(run.desk, "agent-1", cursor)
+        assert kinds(news) == ["budget"]
+        run.desk.seconds_used = lambda: limit + 1
+        news, cursor = news_for(run.desk, "agent-1", cursor)
+        assert kinds(news) == ["budget"] and "nothing more is taken to be scored" in news[0]["text"]
+        assert news_for(run.desk, "agent-1", cursor)[0] == []
     finally:
         run.desk.seconds_used = used
 

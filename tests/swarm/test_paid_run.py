@@ -28,7 +28,7 @@ def wait_for(condition, what, process=None, seconds=120.0):
 
 
 def paid(checkout, server, name, *more):
-    arguments = ("--agents", str(AGENTS), "--task", "smoke", "--researcher", "claude", "--run", name, "--no-verify", "--yes", *more)
+    arguments = ("--agents", str(AGENTS), "--task", "smoke", "--researcher", "claude", "--run", name, "--yes", *more)
     return checkout.start(*arguments, env={**os.environ, "ANTHROPIC_API_KEY": KEY, "ANTHROPIC_BASE_URL": server.url})
 
 
@@ -49,7 +49,7 @@ def finished(smoke, module_checkout):
         process.kill()
         process.communicate()
         resumed = module_checkout.start(
-            "resume", "paid", "--no-verify", "--yes", env={**os.environ, "ANTHROPIC_API_KEY": KEY}
+            "resume", "paid", "--yes", env={**os.environ, "ANTHROPIC_API_KEY": KEY}
         )
         printed = resumed.communicate(timeout=200)[0]
         assert resumed.returncode == 0, printed
@@ -64,6 +64,11 @@ def test_the_run_ends_when_its_money_is_spent_and_stays_under_its_budget(finishe
     state = json.loads(paths.state.read_text())
     assert state["state"] == "finished" and state["spend_dollars"] == pytest.approx(spend.dollars, abs=1e-3)
     assert all("budget" in agent["note"] for agent in state["agents"].values()), state["agents"]
+
+
+def test_a_run_whose_money_is_spent_before_its_time_stays_open_for_more(finished):
+    _, paths, _, printed, _ = finished
+    assert "resume paid --budget DOLLARS` goes on" in printed and not (paths.board / "verification.md").exists()
 
 
 def test_every_agent_was_scored_posted_and_noted_and_the_board_holds_predictions(finished):

@@ -27,8 +27,20 @@ def test_several_models_are_dealt_to_the_agents_by_their_full_names(tmp_path):
 
 
 def test_one_model_on_the_command_line_stands_for_the_several_of_the_file(tmp_path):
-    found = settings(tmp_path, '[model]\nmodels = "opus:2"\n', model="haiku-of-mine")
-    assert models_of(found, 3) == ["haiku-of-mine"] * 3
+    found = settings(tmp_path, '[model]\nmodels = "opus:2"\n', model="haiku")
+    assert models_of(found, 3) == ["claude-haiku-4-5"] * 3
+
+
+@pytest.mark.parametrize("said", [{"model": "opuss"}, {"models": "opus:2,sonet:1"}])
+def test_a_model_that_anthropic_cannot_have_is_told_before_anything_is_asked_but_another_server_may_have_it(tmp_path, said):
+    with pytest.raises(UserError, match="there is no model '(opuss|sonet)'.*opus, sonnet, haiku"):
+        models_of(settings(tmp_path, **said), None)
+    assert models_of(settings(tmp_path, base_url="http://127.0.0.1:8000", **said), None)
+
+
+def test_one_model_and_several_models_at_once_are_refused(tmp_path):
+    with pytest.raises(UserError, match="give one of them"):
+        settings(tmp_path, model="opus", models="opus:2")
 
 
 def test_the_base_url_comes_from_the_flag_then_the_file_then_the_environment(tmp_path):
