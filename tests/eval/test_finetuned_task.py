@@ -54,5 +54,5 @@ def fit(w2s):
     assert outcome.error is None and outcome.status == "scored"
     right = correctness(prepared, "search", outcome.predictions)
     figures = Anchored.of(prepared, "search", [0]).figures(right)
-    # Of 484 items the standard error is .02, and a fresh secret may deal a poor teacher: .55 on one machine, .58 and more on others.
-    assert right.mean() > 0.53 and np.isfinite(figures["accuracy"])
+    # Better than chance, by a one-sided test at 5 %: a fresh secret may deal a poor teacher (.550 of 484 items was met, .58 elsewhere).
+    assert right.mean() > 0.5 + 1.645 * np.sqrt(0.25 / right.shape[-1]) and np.isfinite(figures["accuracy"])
