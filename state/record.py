@@ -1,0 +1,150 @@
+"""All that a run's files say, read once: what `report`, `compare`, `log`, `show` and `replay` begin with.
+
+    record = read_record(paths)                  for the person at the machine
+    record = read_record(paths, public=True)     with figures as agents may see them, fit for the board of a run that goes on
+
+Nothing is asked of a process: a run that was killed, copied or opened from a bundle reads the same.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from state.config import read_config
+from state.errors import UserError
+from state.files import read_jsonl
+from state.ledger import Ledger, agent_view
+from state.objects import list_files, read_files, read_trailers
+from state.paths import RunPaths
+from state.posts import Post, read_posts
+
+SCALE = ("independent_items", "weak_accuracy", "ceiling_accuracy", "null")
+"""What a verdict holds besides an agent's view that is the same in all of a rung."""
+
+
+@dataclass
+class Record:
+    """One run. Verdicts, sealed verdicts, submissions and events are dicts as in the files; times as in the ledger.
+
+    `lines`: (kind, submission) -> number of its line in ledger.jsonl, from 1. `sealed`: [] where nothing was opened, or the
+    record is public and the run still open. `calls`: settled calls of models. `closed`: the sealed part was opened and the run
+    takes no more submissions. `transfer`, `isolation`: {} where there is nothing.
+    """
+
+    paths: RunPaths
+    public: bool
+    closed: bool
+    config: dict
+    state: dict
+    submissions: dict[str, dict]
+    verdicts: dict[str, dict]
+    events: list[dict]
+    sealed: list[dict]
+    posts: list[Post]
+    calls: list[dict]
+    diversity: list[dict]
+    transfer: dict
+    isolation: dict
+    lines: dict[tuple[str, str], int] = field(default_factory=dict)
+    _sources: dict[tuple[str, str], str] | None = None
+    _trailers: dict[str, dict[str, list[str]]] | None = None
+
+    @property
+    def name(self) -> str:
+        return self.paths.name
+
+    def seconds(self, time: str | None) -> float:
+        """Seconds from the run's start to a time as in the ledger, 0 where that is none. Breaks of a run count."""
+        start, then = parse_time(self.config.get("created")), parse_time(time)
+        return max(0.0, (then - start).total_seconds()) if start and then else 0.0
+
+    def competing(self) -> list[dict]:
+        """Verdicts of the main track in the order they came, without repeats of code that was scored before."""
+        return [v for v in self.verdicts.values() if v["status"] == "scored" and v.get("track", "main") == "main"
+                and not v.get("same_as") and "near-duplicate" not in (v.get("flags") or ())]
+
+    def source(self, submission: str) -> str | None:
+        """The method file of a submission, from its commit; None where the repository lacks it."""
+        about = self.submissions.get(submission) or self.verdicts.get(submission)
+        return self.sources().get((about["commit"], about["method"])) if about else None
+
+    def sources(self) -> dict[tuple[str, str], str]:
+        """(commit, method) -> text of all submissions; read with one git process, at the first call."""
+        if self._sources is None:
+            self._sources = read_files(self.paths.repo, ((s["commit"], s["method"]) for s in self.submissions.values()))
+        return self._sources
+
+    def library(self) -> dict[str, str]:
+        """methods/*.py of the run's base commit: path -> text."""
+        base = self.config.get("base", "")
+        names = [name for name in list_files(self.paths.repo, base, "methods") if name.endswith(".py") and not name.endswith("__init__.py")]
+        return {path: text for (_, path), text in read_files(self.paths.repo, ((base, name) for name in names)).items()}
+
+    def trailers(self) -> dict[str, dict[str, list[str]]]:
+        """commit -> its trailers."""
+        if self._trailers is None:
+            self._trailers = read_trailers(self.paths.repo, self.config.get("name", self.name))
+        return self._trailers
+
+
+def parse_time(text: str | None) -> datetime.datetime | None:
+    """A time as in the ledger ("2026-11-23T14:00:00Z"); None where it is none."""
+    try:
+        return datetime.datetime.strptime(text or "", "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=datetime.timezone.utc)
+    except ValueError:
+        return None
+
+
+def _json(path: Path) -> dict:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except ValueError as error:
+        raise UserError(f"{path} is not JSON ({error}): remove it, what it says is told by other files too") from None
+
+
+def is_closed(paths: RunPaths, events: list[dict]) -> bool:
+    """Whether the sealed part was opened for this run: it takes no more submissions then."""
+    return any(event["event"] == "sealed-opening" for event in events) and (paths.board / "verification.md").exists()
+
+
+def public_verdict(verdict: dict) -> dict:
+    """A verdict as agents may see it, with what is the same in all of them."""
+    return {**agent_view(verdict), **{name: verdict[name] for name in SCALE if name in verdict}}
+
+
+def read_record(paths: RunPaths, public: bool = False) -> Record:
+    """Read a run. `public`: nothing that agents of a run that goes on must not see; of a closed run all is fit to publish."""
+    config, ledger = read_config(paths), Ledger(paths.ledger)
+    closed = is_closed(paths, ledger.events)
+    hide = public and not closed
+    sealed = [] if hide else _sealed(paths)
+    verdicts = {name: public_verdict(v) if hide else v for name, v in ledger.verdicts.items()}
+    calls: dict[str, dict] = {}
+    for call in read_jsonl(paths.spend):
+        if call["kind"] == "settled":
+            calls.setdefault(call["call"], call)
+    return Record(
+        paths=paths, public=public, closed=closed, config=config, state=_json(paths.state), submissions=ledger.submissions,
+        verdicts=verdicts, events=ledger.events, sealed=sealed, posts=read_posts(paths.forum), calls=list(calls.values()),
+        diversity=read_jsonl(paths.root / "diversity.jsonl"), transfer={} if hide else _json(paths.root / "transfer.json"),
+        isolation=_json(paths.root / "isolation.json"), lines=_lines(paths.ledger),
+    )  # fmt: skip
+
+
+def _sealed(paths: RunPaths) -> list[dict]:
+    """Sealed verdicts, finalists first; of a submission that was verified twice the last one."""
+    latest = {verdict["submission"]: verdict for verdict in read_jsonl(paths.evaluator / "sealed.jsonl")}
+    return sorted(latest.values(), key=lambda verdict: bool(verdict.get("control")))
+
+
+def _lines(path: Path) -> dict[tuple[str, str], int]:
+    found: dict[tuple[str, str], int] = {}
+    for number, record in enumerate(read_jsonl(path), 1):
+        if record["kind"] in ("submission", "verdict"):
+            found.setdefault((record["kind"], record["submission"]), number)
+    return found

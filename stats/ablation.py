@@ -1,0 +1,112 @@
+"""What each component of a method is worth, by other submissions of the run that differ from it in little.
+
+    steps(source)                     the statements of `fit`, and the helpers that it needs
+    difference(winner, other)         in what two methods differ: kind, and words; None where that is much
+
+Nobody is asked to make ablations: whoever tries a method without a part, with another constant, or with one part instead of
+another, leaves one in the ledger. Docstrings, comments and how a file is laid out do not count.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+MOST = 3
+"""Statements in which methods may differ."""
+KINDS = ("without", "instead", "constants", "also")
+"""In what the other differs, as it is told: it lacks something of the winner, has something else there, the same with other
+constants, or something more."""
+
+
+@dataclass(frozen=True)
+class Steps:
+    """`fit`: its statements, each on one line; `masked`: the same without constants; `helpers`: name -> code."""
+
+    fit: tuple[str, ...]
+    masked: tuple[str, ...]
+    helpers: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """`kind` of KINDS; `words` for people: what the other lacks, or has; `size` statements."""
+
+    kind: str
+    words: str
+    size: int
+
+
+def steps(source: str) -> Steps | None:
+    """Of a method file; None where it does not parse or has no `fit`."""
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+    named = {node.name: node for node in tree.body if isinstance(node, (ast.FunctionDef, ast.ClassDef))}
+    if "fit" not in named:
+        return None
+    found = list(_statements(named.pop("fit").body))
+    return Steps(tuple(map(ast.unparse, found)), tuple(map(_masked, found)), {name: _code(node) for name, node in named.items()})
+
+
+def _statements(body: list[ast.stmt]) -> Iterator[ast.AST]:
+    """Statements in the order of the text; of one that holds others its head, then those."""
+    for node in body:
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            continue
+        inner = [part for name in ("body", "orelse", "finalbody") for part in getattr(node, name, [])]
+        if not inner:
+            yield node
+            continue
+        head = next((getattr(node, name) for name in ("test", "iter", "items") if getattr(node, name, None)), None)
+        yield from [head] if isinstance(head, ast.AST) else []
+        yield from _statements(inner)
+
+
+class _Mask(ast.NodeTransformer):
+    def visit_Constant(self, node: ast.Constant) -> ast.Constant:
+        return ast.Constant(0)
+
+
+def _masked(node: ast.AST) -> str:
+    return ast.unparse(_Mask().visit(ast.parse(ast.unparse(node))))
+
+
+def _code(node: ast.stmt) -> str:
+    body = [one for one in ast.walk(node) if isinstance(getattr(one, "body", None), list)]
+    for one in body:
+        one.body = [line for line in one.body if not (isinstance(line, ast.Expr) and isinstance(line.value, ast.Constant))] or [ast.Pass()]
+    return ast.unparse(node)
+
+
+def difference(winner: Steps, other: Steps) -> Difference | None:
+    """In what `other` differs from `winner`; None where in nothing, or in more than MOST statements."""
+    lost, gained = Counter(winner.fit) - Counter(other.fit), Counter(other.fit) - Counter(winner.fit)
+    changed = sorted(name for name in winner.helpers.keys() & other.helpers.keys() if winner.helpers[name] != other.helpers[name])
+    size = max(lost.total(), gained.total()) + len(changed)
+    if not 1 <= size <= MOST:
+        return None
+    shown, there = (" and ".join(f"`{_short(one)}`" for one in some.elements()) for some in (lost, gained))
+    others = f"another `{'`, `'.join(changed)}`" if changed else ""
+    if lost and not gained and not changed:
+        return Difference("without", f"without {shown}", size)
+    if gained and not lost and not changed:
+        return Difference("also", f"also {there}", size)
+    if not changed and Counter(winner.masked) == Counter(other.masked):
+        return Difference("constants", f"{there} in place of {shown}", size)
+    words = " and ".join(part for part in (f"{there or 'nothing'} instead of {shown or 'nothing'}" if lost or gained else "", others) if part)
+    return Difference("instead", words, size)
+
+
+def _short(statement: str, most: int = 80) -> str:
+    """What a statement does, for people: the call in it, without what it is assigned to and without the plain names it is
+    handed, which are the same in most."""
+    node = ast.parse(statement).body[0]
+    node = getattr(node, "value", None) or node
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+        node = ast.Call(node.func, [one for one in node.args if not isinstance(one, ast.Name)], node.keywords)
+    text = ast.unparse(node).replace("\n", " ").replace("`", "'")
+    return text if len(text) <= most else text[: most - 1] + "…"

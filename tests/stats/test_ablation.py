@@ -1,0 +1,71 @@
+"""Ablations that nobody was asked for: what differs between two methods, in words."""
+
+import pytest
+
+from stats.ablation import difference, steps
+
+WINNER = '''"""An idea."""
+def fit(w2s):
+    y, w = start(w2s)
+    y, w = smooth(w2s, y, w, k=10)
+    y, w = keep(w2s, y, w, share=0.5)
+    return w2s.student().fit(w2s.texts, y, w, l2=0.3)
+
+def start(w2s):
+    """Where it begins."""
+    return w2s.weak, 1
+
+def smooth(w2s, y, w, k):
+    return y, w
+'''
+
+
+def between(other):
+    return difference(steps(WINNER), steps(other))
+
+
+def test_a_method_that_lacks_one_statement_is_the_winner_without_it():
+    found = between(WINNER.replace("    y, w = smooth(w2s, y, w, k=10)\n", ""))
+    assert (found.kind, found.words) == ("without", "without `smooth(k=10)`")
+
+
+def test_other_constants_are_told_as_such():
+    found = between(WINNER.replace("k=10", "k=50").replace("l2=0.3", "l2=1"))
+    assert found.kind == "constants" and "k=50" in found.words and "k=10" in found.words
+
+
+def test_another_part_in_its_place_is_told_with_both():
+    found = between(WINNER.replace("keep(w2s, y, w, share=0.5)", "weigh(w2s, y, w)"))
+    assert (found.kind, found.size) == ("instead", 1)
+    assert "`weigh()` instead of `keep(share=0.5)`" in found.words
+
+
+def test_one_more_part_is_told_as_also():
+    assert between(WINNER.replace("    return w2s.student", "    y = flip(y)\n    return w2s.student")).words == "also `flip()`"
+
+
+def test_a_helper_of_the_same_name_that_does_something_else_counts():
+    assert "another `smooth`" in between(WINNER.replace("    return y, w\n", "    return y * 2, w\n")).words
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        WINNER.replace("An idea", "The same idea in other words").replace("Where it begins", "Start"),
+        WINNER.replace("    y, w = smooth", "\n    # a remark\n    y, w = smooth"),
+        "def fit(w2s):\n    a = 1\n    b = 2\n    c = 3\n    d = 4\n    return a + b + c + d\n",
+    ],
+)
+def test_what_does_the_same_or_something_else_altogether_is_no_ablation(other):
+    assert between(other) is None
+
+
+@pytest.mark.parametrize("source", ["", "x = 1", "def fit(:", "\0", "(" * 5000])
+def test_what_is_no_method_has_no_steps(source):
+    assert steps(source) is None
+
+
+def test_statements_within_loops_and_branches_are_compared_one_by_one():
+    one = "def fit(w):\n    for i in range(3):\n        a(i)\n        b(i)\n    return w\n"
+    found = difference(steps(one), steps(one.replace("        b(i)\n", "")))
+    assert (found.kind, found.words) == ("without", "without `b()`")
