@@ -1,0 +1,211 @@
+"""The first screen of a report: what was found, can it be believed, what did it cost, what next.
+
+`headline(record)` is a dict of plain text; the page escapes it. Each check says yes, no, or that it is not known, and why.
+"""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+
+from state.config import is_person
+from state.ledger import NULL_STAMP, bits_told
+from state.record import Record
+from stats.ablation import steps
+from stats.exposure import exposure
+from stats.ranking import contenders
+from stats.selection import luck, owed_to_selection
+from view.format import NONE_STAMP, clean, count, duration, figure, lift_of, pgr_of, recipe_pgr_of
+from view.report.yardstick import library_figures, nearest_by_code, yardstick
+from view.status import run_state
+
+TEACHERLESS = 0.5
+"""A winner that keeps more of its PGR than this when teachers are shuffled does not owe it to them."""
+
+
+def winner(record: Record) -> tuple[dict | None, dict | None]:
+    """The public verdict of the run's best method, and its sealed one: the leader where it was verified or nothing was, else the
+    verified one with the highest lower bound."""
+    ranked = contenders(list(record.verdicts.values()))
+    sealed = {verdict["submission"]: verdict for verdict in record.sealed if verdict["status"] == "scored" and not verdict.get("control")}
+    if ranked and (not sealed or ranked[0]["submission"] in sealed):
+        return ranked[0], sealed.get(ranked[0]["submission"])
+    if sealed:
+        best = contenders([{**verdict, "rung": "full"} for verdict in sealed.values()]) or list(sealed.values())
+        name = best[0]["submission"]
+        return record.verdicts.get(name), sealed[name]
+    return None, None
+
+
+def headline(record: Record) -> dict:
+    """Under `run`, `task`, `state`, `who`, `created`, `stamps`, `best`, `figures`, `believe`, `cost`, `next`: see the template."""
+    public, sealed = winner(record)
+    return {
+        "run": record.name, "task": clean(record.config["task"], 40), "state": _state(record), "who": _who(record.config),
+        "created": record.config.get("created", ""), "stamps": _stamps(record), "best": _best(record, public),
+        "figures": _figures(record, public, sealed) if public else [], "believe": _believe(record, public, sealed) if public else [],
+        "cost": cost(record, public), "next": _next(record, public),
+    }  # fmt: skip
+
+
+def _state(record: Record) -> str:
+    if record.closed:
+        return "verified on the sealed part, closed"
+    now = run_state(record.paths, record.state)
+    return {"finished": "finished, not verified", "stopped": "stopped, not verified", "crashed": "cut off, can go on"}.get(now, f"{now}; goes on")
+
+
+def _who(config: dict) -> str:
+    people = sum(map(is_person, config["agents"]))
+    models = sorted({clean(agent["model"], 40) for agent in config["agents"] if agent.get("model")})
+    agents = count(len(config["agents"]) - people, "agent") + f" ({clean(config.get('researcher', '?'), 20)}{': ' + ', '.join(models) if models else ''})"
+    return agents + (f" and {'1 person' if people == 1 else f'{people} people'}" if people else "")
+
+
+def _stamps(record: Record) -> list[str]:
+    config = record.config
+    stamps = [NONE_STAMP] * (config.get("isolation") == "none") + [NULL_STAMP] * bool(config.get("null"))
+    return stamps + ["STARTED FROM UNCOMMITTED CHANGES: the base commit alone does not reproduce this run"] * bool(config.get("dirty"))
+
+
+def _best(record: Record, public: dict | None) -> dict | None:
+    if public is None:
+        return None
+    name = public["submission"]
+    source = record.source(name) or ""
+    return {
+        "submission": name, "method": clean(PurePosixPath(public["method"]).name, 80), "agent": clean(public["agent"], 40),
+        "family": clean(public.get("family") or "not declared", 40), "commit": public["commit"],
+        "idea": clean(record.submissions.get(name, {}).get("message") or "", 300), "docstring": clean(docstring(source), 600),
+    }  # fmt: skip
+
+
+def docstring(source: str) -> str:
+    """What a method file says of itself at its top; "" where it says nothing."""
+    import ast
+
+    if steps(source) is None:
+        return ""
+    return ast.get_docstring(ast.parse(source)) or ""
+
+
+def _figures(record: Record, public: dict, sealed: dict | None) -> list[dict]:
+    name = public["submission"]
+    rows = []
+    if sealed:
+        opened = f"on {count(sealed['draws'], 'draw')} that nobody met; opening {sealed.get('openings', '?')} of this task's sealed part on this machine"
+        rows += [_figure("PGR, sealed", pgr_of(sealed), opened, "#sealed"), _figure("lift over tuned naive, sealed", lift_of(sealed), "paired on draws and items", "#sealed")]
+        if sealed.get("recipe_pgr") is not None:
+            against = f"the same recipe on true labels reaches accuracy {figure(sealed['recipe_ceiling_accuracy'], digits=3)}"
+            rows.append(_figure("PGR against its own recipe's ceiling", recipe_pgr_of(sealed), against, "#sealed"))
+    found = luck(list(record.verdicts.values()))
+    chosen = f"the best of {found.count}: {figure(found.shrunken.get(name), digits=2)} when luck is taken off" if found else "chosen for this figure"
+    rows += [_figure("PGR, public", pgr_of(public), chosen, f"#{name}"), _figure("lift over tuned naive, public", lift_of(public), f"{public['rung']} rung, {count(public['draws'], 'draw')}", f"#{name}")]
+    best = library_figures(record)[:1]
+    if best:
+        rows.append(_figure("best of the library", pgr_of(best[0]), clean(best[0]["method"], 60) + ", by `baselines`, public", "#yardstick"))
+    known = yardstick(record)
+    if known:
+        rows.append(_figure("search yardstick", f"{known['pgr']:.2f}", known["words"], "#yardstick"))
+    near = nearest_by_code(record, name)
+    if near:
+        words = f"{near['similarity']:.0%} of its code"
+        answers = (sealed or {}).get("nearest_by_predictions")
+        words += f"; by answers {clean(answers['method'], 60)}, {answers['agreement']:.0%} alike" if answers else ""
+        rows.append(_figure("nearest in the library", clean(near["method"], 60), words, f"#{name}"))
+    return rows
+
+
+def _figure(label: str, value: str, note: str, href: str) -> dict:
+    return {"label": label, "value": value, "note": note, "href": href}
+
+
+def _check(mark: bool | None, text: str, href: str) -> dict:
+    return {"mark": "unknown" if mark is None else "yes" if mark else "no", "text": text, "href": href}
+
+
+def _believe(record: Record, public: dict, sealed: dict | None) -> list[dict]:
+    """Checks, those that weigh most first."""
+    checks = []
+    if sealed is None:
+        checks.append(_check(None, "not verified: the public figure was chosen as the best of many and looks better than it is", "#sealed"))
+    elif sealed.get("lift_low") is None:
+        checks.append(_check(None, "the gap between weak and ceiling is not established on the sealed part: PGR is n/a", "#sealed"))
+    else:
+        holds = sealed["lift_low"] > 0
+        checks.append(_check(holds, f"its lift {'holds' if holds else 'does not hold'} on the sealed part: {lift_of(sealed)}", "#sealed"))
+        if owed := owed_to_selection(record.sealed, record.verdicts):
+            checks.append(_check(None if "lost" in owed and "more than" in owed else True, owed, "#sealed"))
+        opened = sealed.get("openings") or 1
+        text = "the sealed part of this task was opened for the first time here" if opened == 1 else (
+            f"the sealed part of this task was opened {opened} times on this machine: who chooses among runs by it should widen the interval (`compare` does)")
+        checks.append(_check(True if opened == 1 else None, text, "#sealed"))
+    flags = [*(public.get("flags") or ()), *((sealed or {}).get("flags") or ())]
+    checks.append(_check(not flags, f"flagged: {clean(', '.join(dict.fromkeys(flags)), 200)}" if flags else "no audit raised a flag", "#audit"))
+    shuffled, pgr = public.get("permuted_pgr"), public.get("pgr")
+    if shuffled is not None and pgr:
+        needs = shuffled < TEACHERLESS * pgr
+        checks.append(_check(needs, f"with shuffled teachers it gets PGR {shuffled:.2f}: it {'needs' if needs else 'hardly needs'} its teacher", "#audit"))
+    near = _rivals(record, public)
+    if near:
+        checks.append(_check(None, f"{count(near, 'other method')} {'lies' if near == 1 else 'lie'} within its public interval: which of them is best is not told", "#leaderboard"))
+    walls = record.config.get("isolation") != "none"
+    tried = record.isolation.get("attempts") or []
+    blocked = f"; {len(tried)} escape attempts were blocked at the start" if tried and walls else ""
+    checks.append(_check(walls, f"walls: {clean(record.config.get('isolation', '?'), 20)}{blocked}" if walls else NONE_STAMP, "#audit"))
+    told = exposure(list(record.verdicts.values()), [bits_told(verdict) for verdict in record.verdicts.values()])
+    if told.items is not None:
+        bound = "no bound holds on what they could have gained by it: only the sealed part tells" if told.pgr is None else f"who used them all gains at most {told.pgr:.2f} PGR"
+        checks.append(_check(None if told.pgr is None else True, f"{told.verdicts} verdicts were told on the public items; {bound}", "#audit"))
+    return checks + [_check(False, stamp, "#audit") for stamp in _stamps(record) if stamp != NONE_STAMP]
+
+
+def _rivals(record: Record, public: dict) -> int:
+    if public.get("pgr_low") is None:
+        return 0
+    others = contenders(list(record.verdicts.values()))
+    return sum(v["submission"] != public["submission"] and v["rung"] == public["rung"] and (v.get("pgr") or -9) >= public["pgr_low"] for v in others)
+
+
+def cost(record: Record, public: dict | None) -> list[dict]:
+    """What the run took, as labels and values."""
+    verdicts = list(record.verdicts.values())
+    computed = sum((v.get("method_seconds") or 0) + (v.get("overhead_seconds") or 0) + (v.get("audit_seconds") or 0) for v in verdicts if not v.get("same_as"))
+    used = record.state.get("seconds_used")
+    ended = max((record.seconds(one.get("time")) for one in [*verdicts, *record.events]), default=0.0)
+    scored = sum(verdict["status"] == "scored" for verdict in verdicts)
+    rows = [
+        {"label": "time", "value": duration(used if used is not None else ended)},
+        {"label": "submissions", "value": f"{len(record.submissions):,}, {scored:,} scored"},
+        {"label": "compute", "value": f"{duration(computed)} in {count(record.config.get('slots') or 1, 'slot')}"},
+    ]
+    if record.calls or record.config.get("budget"):
+        spent = sum(call["dollars"] for call in record.calls)
+        limit = record.config.get("budget", {}).get("dollars")
+        rows.append({"label": "models", "value": f"${spent:.2f}" + (f" of ${limit:.2f}" if limit else "")})
+        if scored:
+            rows.append({"label": "a verdict", "value": f"${spent / scored:.2f}"})
+        if public and public.get("pgr") and public["pgr"] > 0:
+            rows.append({"label": "each .01 of PGR", "value": f"${spent / (100 * public['pgr']):.2f}"})
+        tokens = sum(call["input_tokens"] + call["output_tokens"] for call in record.calls)
+        rows.append({"label": "tokens", "value": f"{tokens:,}"})
+    else:
+        rows.append({"label": "models", "value": "none asked, $0"})
+    return rows
+
+
+def _next(record: Record, public: dict | None) -> list[dict]:
+    run = record.name
+    if public is None:
+        return [{"text": "see why nothing was scored", "command": f"python aar.py log {run} --type verdict,error"}]
+    name = public["submission"]
+    rows = [{"text": "read the method", "command": f"python aar.py show {name} {run}"}]
+    if not record.closed:
+        rows.append({"text": "score it once on the sealed part, which closes the run", "command": f"python aar.py verify {run}"})
+    else:
+        rows.append({"text": "score it, as it is, on other tasks", "command": f"python aar.py transfer {run}"})
+        rows.append({"text": "take it over as a clean branch, an idea a commit", "command": f"python aar.py finalize {run} {name}"})
+    rows.append({"text": "see all that its agent did", "command": f"git log {record.config.get('base', '')[:12]}..aar/{run}/{clean(public['agent'], 40)}"})
+    rows.append({"text": "try another prompt, and see which is better", "command": f"python aar.py compare {run} OTHER_RUN"})
+    return rows
+
+

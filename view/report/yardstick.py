@@ -1,0 +1,87 @@
+"""What a run's best is held against: the library, a search without a language model, and the nearest known method.
+
+All of it is read from files of this machine: rows that `python aar.py baselines TASK` kept, and other runs of this
+repository on the same task (they share its draws, so that figures of the public part can be compared).
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import PurePosixPath
+from statistics import median
+
+from state.errors import UserError
+from state.files import read_jsonl
+from state.paths import aar_home, all_runs
+from state.record import Record, read_record
+from stats.progress import best_at, curve
+from stats.ranking import ranked
+
+MOST_RUNS = 20
+
+
+def library_figures(record: Record) -> list[dict]:
+    """Kept rows of the library on this run's task, main track, best first; [] where none are kept, or the record must not show
+    them: what is told of the public part to agents is counted, and this is not."""
+    if record.public and not record.closed:
+        return []
+    rows = read_jsonl(aar_home() / "tasks" / record.config["task"] / "baselines.jsonl")
+    latest = {row["method"]: {"track": "main", "flags": [], "rung": "full", "submission": row["method"], **row} for row in rows
+              if row.get("status") == "scored" and row.get("pgr") is not None}  # fmt: skip
+    names = {PurePosixPath(path).name for path in record.library()}
+    most = max((len(row["draws"]) for row in latest.values() if isinstance(row.get("draws"), list)), default=0)
+    kept = [row for name, row in latest.items() if name in names and len(row.get("draws") or ()) == most]
+    return ranked([row for row in kept if not row.get("anchor")])
+
+
+def nearest_by_code(record: Record, submission: str) -> dict | None:
+    """{"method", "similarity"} of the library's method whose syntax is most like a submission's; None where neither can be read."""
+    import numpy as np
+
+    from stats.similarity import code_similarity, profile  # numpy, which a terminal view can do without
+
+    source, library = record.source(submission), record.library()
+    if source is None or not library:
+        return None
+    try:
+        mine, others = profile(source), {path: profile(text) for path, text in library.items()}
+    except (SyntaxError, ValueError):
+        return None
+    alike = code_similarity(mine, np.stack(list(others.values())))
+    best = int(alike.argmax())
+    return {"method": PurePosixPath(list(others)[best]).name, "similarity": float(alike[best])}
+
+
+@lru_cache(maxsize=4)
+def _search_curves(repository: str, task: str, but: str) -> tuple:
+    found = []
+    for paths in all_runs(repository)[-MOST_RUNS:]:
+        if paths.name == but:
+            continue
+        try:
+            other = read_record(paths, public=True)
+        except UserError:
+            continue
+        config = other.config
+        if config.get("task") == task and config.get("researcher") == "search" and not config.get("null") and config.get("isolation") != "none":
+            found.append((paths.name, curve(list(other.verdicts.values()), lambda verdict, other=other: other.seconds(verdict["time"]))))
+    return tuple(found)
+
+
+def yardstick(record: Record) -> dict | None:
+    """What the search researcher reached on this task with as many evaluations, by the other runs here: {"pgr", "runs", "evaluations",
+    "words"}; None where no such run got that far, or this run is null."""
+    if record.config.get("null"):
+        return None
+    mine = curve(list(record.verdicts.values()), lambda verdict: 0.0)
+    if not mine:
+        return None
+    reached = {}
+    for name, points in _search_curves(str(record.paths.root.parents[2]), record.config["task"], record.name):
+        best = best_at(points, "evaluations", len(mine))
+        if best is not None and len(points) >= len(mine):
+            reached[name] = best["pgr"]
+    if not reached:
+        return None
+    runs = f"{len(reached)} search run{'s' if len(reached) > 1 else ''} ({', '.join(list(reached)[:3])}{', ...' if len(reached) > 3 else ''})"
+    return {"pgr": median(reached.values()), "runs": list(reached), "evaluations": len(mine), "words": f"{runs} after as many evaluations ({len(mine)}), public"}
