@@ -15,11 +15,12 @@ from pathlib import Path
 from eval.handed import FOLDER, library_files
 from eval.slots import Slots, check_torch, make_slots
 from state.errors import UserError
+from state.files import utc_now, write_atomic
 from state.paths import RunPaths, aar_home, find_run
 
 __all__ = [
-    "FOLDER", "EvaluatorClient", "Slots", "baselines", "check_submittable", "check_torch", "evaluate_by_hand", "expected_cost",
-    "library_files", "make_slots", "open_sealed", "transfer",
+    "FOLDER", "EvaluatorClient", "Slots", "baselines", "check_submittable", "check_torch", "evaluate_by_hand", "evaluate_submission",
+    "expected_cost", "library_files", "make_slots", "open_sealed", "paired_differences", "transfer",
 ]  # fmt: skip
 
 PROJECT = Path(__file__).parent.parent
@@ -132,6 +133,23 @@ def evaluate_by_hand(file: Path, task: str, isolation: str) -> dict:
     return verdicts[0]
 
 
+def evaluate_submission(paths: RunPaths, submission: str, isolation: str) -> dict:
+    """The verdict of a submission of a run that is scored again, from its commit, on the run's own draws and seeds, beside the one in the
+    ledger: with `ledger_pgr`, `same` and `not_same` (why not, in words). UserError where it has no verdict."""
+    verdicts: list[dict] = []
+    _run_lines("eval.by_hand", [submission, "--run", str(paths.root), "--isolation", isolation], verdicts.append)
+    return verdicts[0]
+
+
+def paired_differences(paths: RunPaths, winner: str, others: Sequence[str]) -> list[dict]:
+    """PGR of `winner` minus that of each of `others`, paired: {"submission", "difference", "low", "high", "draws"}, as `eval/pairs.py`
+    says. Exact figures of the public part, for the operator only."""
+    rows: list[dict] = []
+    if others:
+        _run_lines("eval.pairs", [str(paths.root), winner, *others], rows.append)
+    return rows
+
+
 def expected_cost(task: str) -> dict:
     """What scoring one submission of a prepared task is expected to take: `seconds`, `finetuned_hours`, `device`."""
     facts: list[dict] = []
@@ -155,9 +173,10 @@ def baselines(task: str, isolation: str, draws: int | None, methods: str | None,
 
 def transfer(what: Sequence[str], tasks: str | None, isolation: str, on_event: Callable[[dict], None], project: Path = PROJECT) -> dict:
     """The matrix of `what` (method files, or the name of one run) on `tasks` ("news,tweets"; default all), as `eval/transfer.py`
-    says, and where to save it. UserError for a file or a run that is not there."""
+    says, and where to save it. That of a run is also kept in its folder, transfer.json, for those who look at the run; the latest
+    stands. UserError for a file or a run that is not there."""
     files = [Path(one) for one in what]
-    missing = [str(file) for file in files if not file.is_file()]
+    missing, paths = [str(file) for file in files if not file.is_file()], None
     if not missing:
         name, chosen = "-".join(dict.fromkeys(file.stem for file in files))[:60], [str(file.absolute()) for file in dict.fromkeys(files)]
     elif len(what) == 1 and not missing[0].endswith(".py"):
@@ -169,4 +188,6 @@ def transfer(what: Sequence[str], tasks: str | None, isolation: str, on_event: C
     facts = _run_table("eval.transfer", arguments, on_event)
     folder = aar_home() / "transfer"
     folder.mkdir(exist_ok=True)
+    if paths is not None:
+        write_atomic(paths.root / "transfer.json", json.dumps({**facts, "time": utc_now()}, indent=1) + "\n")
     return {**facts, "table": str(folder / f"{name}.md")}

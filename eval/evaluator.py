@@ -11,36 +11,31 @@ When its input ends, it ends, and every sandbox with it. It is the only process 
 
 from __future__ import annotations
 
-import functools
 import json
 import os
 import queue
-import secrets
 import statistics
-import subprocess
 import sys
 import threading
 import time
 import traceback
-from pathlib import Path
 
 import numpy as np
-import tomli
 
 from eval.audits import Audits, Findings
-from eval.engine import Engine, Outcome
-from eval.null import null_anchors
-from eval.prepared import Prepared, open_prepared
+from eval.engine import Outcome
+from eval.kept import Predictions, ScoredRun
 from eval.probing import Register
 from eval.scan import Scan, knowledge_of, scan
-from eval.score import Anchored, correctness
+from eval.score import correctness
 from eval.seeds import derive
-from eval.slots import Slot, Slots, make_slots
+from eval.slots import Slot, Slots
 from eval.tracks import gravest, track_of
 from eval.warm import SandboxFailed
-from state.files import append_jsonl, utc_now, write_atomic
+from state.files import append_jsonl, utc_now
 from state.ledger import Ledger
 from state.paths import RunPaths
+from stats.pgr import in_words
 from stats.ranking import ranked
 
 RANDOM_PROMOTIONS = 0.05
@@ -50,61 +45,27 @@ SANDBOX_SECONDS = 0.2
 """About what one more sandbox costs a machine, most of it spent importing numpy."""
 
 
-def run_secret(folder: Path) -> bytes:
-    """The run's secret, made at its first use, readable by the operator's account only."""
-    folder.mkdir(mode=0o700, exist_ok=True)
-    file = folder / "secret"
-    if not file.exists():
-        write_atomic(file, secrets.token_bytes(32), mode=0o600)
-    return file.read_bytes()
-
-
-def read_method(repo: Path, commit: str, method: str) -> bytes:
-    """The method file as committed; never a path in somebody's tree."""
-    done = subprocess.run(["git", "--git-dir", str(repo), "cat-file", "blob", f"{commit}:{method}"], capture_output=True, check=True)
-    return done.stdout
-
-
 class Evaluator:
     """Scores submissions of one run. Thread-safe: one worker for each slot calls `score`."""
 
     def __init__(self, paths: RunPaths):
-        config = tomli.loads(paths.toml.read_text())
-        self.paths = paths
-        self.isolation = config["isolation"]
-        self.prepared: Prepared = open_prepared(config["task"])
-        slots = make_slots(config.get("gpus"))[: config.get("slots") or None]
-        self.slots = Slots(slots)
-        self.secret = run_secret(paths.evaluator)
-        null = config.get("null", False)
-        self.engine = Engine(self.prepared, self.secret, self.isolation, slots, null)
+        self.paths, self.run = paths, ScoredRun(paths)
+        self.prepared, self.secret, self.isolation = self.run.prepared, self.run.secret, self.run.config["isolation"]
+        self.slots = Slots(self.run.slots)
+        self.engine = self.run.engine(self.run.slots)
         self.search = list(self.prepared.search_draws)
-        of = functools.partial(null_anchors, secret=self.secret) if null else Anchored.of
-        self.quick = of(self.prepared, "search", self.search[:1])
-        self.full = of(self.prepared, "search", self.search)
+        self.quick = self.run.anchored("search", self.search[:1])
+        self.full = self.run.anchored("search", self.search)
         self.audits = Audits(self.engine, self.full)
         self.knowledge = knowledge_of(self.prepared)
         self.stop = threading.Event()
         self._lock = threading.Lock()
         self._ledger = Ledger(paths.ledger)
-        self._predictions = paths.evaluator / "predictions"
-        self._predictions.mkdir(exist_ok=True)
+        self._predictions = Predictions(self.run)
         self._running: dict[str, threading.Event] = {}
-        self._correct: dict[str, np.ndarray] = {}
         self._register = Register()
 
     # -- what is known so far -------------------------------------------------------------------------------------
-
-    def _correctness(self, submission: str | None) -> np.ndarray | None:
-        """(draws, items) correctness of an earlier submission, from the run's private folder."""
-        if submission is None:
-            return None
-        if submission not in self._correct:
-            file = self._predictions / f"{submission}.npy"
-            if not file.exists():
-                return None
-            self._correct[submission] = correctness(self.prepared, "search", np.load(file, allow_pickle=False))
-        return self._correct[submission]
 
     def _best(self, agent: str | None = None) -> str | None:
         """The best submission on the full rung and the main track, of `agent` or of the run."""
@@ -125,7 +86,7 @@ class Evaluator:
     def score(self, request: dict, slot: Slot, say) -> None:
         """Score one submission and append its verdict. `say(event)` tells the operator."""
         started = time.perf_counter()
-        source = read_method(self.paths.repo, request["commit"], request["method"])
+        source = self.run.source(request)
         found = scan(source, request["method"], self.knowledge)
         if found.problem is not None:
             self._finish(request, found, Outcome("rejected", found.problem), {}, started, say)
@@ -202,7 +163,7 @@ class Evaluator:
         if None in rivals:
             return "first"
         for rival in rivals:
-            known = self._correctness(rival)
+            known = self._predictions.correct(rival)
             if known is None or (self.quick.difference(correct, known[:1]).high or 0.0) >= 0:
                 return "upper bound"
         share = derive(self.secret, "promotion", found.tree) / 2**64
@@ -210,24 +171,17 @@ class Evaluator:
 
     def _scored(self, request, found: Scan, source: str, outcome: Outcome, findings: Findings, extra, started, say, slot) -> None:
         predictions, anchored = outcome.predictions, self.full if extra["rung"] == "full" else self.quick
-        correct = correctness(self.prepared, "search", predictions)
         with self._lock:
             self._ledger.refresh()
             best, own = self._best(), self._best(request["agent"])
             self._probing(request, found, source, predictions, findings)
-        parent = next((p for p in request.get("parents", ()) if self._correctness(p) is not None), own)
-        draws = len(correct)
-
-        def against(other: str | None) -> str | None:
-            known = self._correctness(other)
-            return anchored.words(correct, None if known is None or len(known) < draws else known[:draws])
-
+        parent = next((p for p in request.get("parents", ()) if self._predictions.correct(p) is not None), own)
+        correct = self._predictions.keep(request["submission"], predictions)
         figures = anchored.figures(correct)
-        figures |= {"best": best, "against_best": against(best), "parent": parent, "against_parent": against(parent)}
-        temporary = self._predictions / f"{request['submission']}.tmp.npy"
-        np.save(temporary, predictions.astype(np.float32))
-        os.replace(temporary, self._predictions / f"{request['submission']}.npy")
-        self._correct[request["submission"]] = correct
+        for what, other in (("best", best), ("parent", parent)):
+            over = anchored.over(correct, self._predictions.correct(other))
+            figures |= {what: other, f"against_{what}": in_words(over)}
+            figures |= {f"over_{what}": over.value, f"over_{what}_low": over.low, f"over_{what}_high": over.high}
         self._finish(request, found, outcome, {**extra, **figures, **findings.figures}, started, say, slot, findings)
         if extra["rung"] == "full":
             with self._lock:
@@ -238,10 +192,9 @@ class Evaluator:
         """Compare with what the run has seen before, and remember it. Called with the lock held."""
         for verdict in self._ledger.verdicts.values():
             name = verdict["submission"]
-            file = self._predictions / f"{name}.npy"
-            if name not in self._register and not verdict.get("same_as") and file.exists():
-                earlier = read_method(self.paths.repo, verdict["commit"], verdict["method"]).decode()
-                self._register.add(name, verdict["agent"], earlier, np.load(file, allow_pickle=False), verdict["flags"])
+            if name in self._register or verdict.get("same_as") or (known := self._predictions.of(name)) is None:
+                continue
+            self._register.add(name, verdict["agent"], self.run.source(verdict).decode(), known, verdict["flags"])
         for flag, words in self._register.examine(request["agent"], source, predictions):
             findings.add(flag, words)
         self._register.add(request["submission"], request["agent"], source, predictions, [*found.flags, *findings.reasons])

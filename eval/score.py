@@ -8,7 +8,7 @@ import numpy as np
 
 from eval.prepared import TEST_PART, Prepared
 from stats.exposure import independent_items
-from stats.pgr import Bootstrap, Estimate, estimate_difference, estimate_pgr, in_words
+from stats.pgr import Bootstrap, Estimate, by_draw, estimate_difference, estimate_pgr
 
 RESAMPLES = 1000
 
@@ -47,19 +47,23 @@ class Anchored:
         """PGR of `first` minus PGR of `second`, both (draws, items) correctness, paired."""
         return estimate_difference(first, second, self.weak, self.ceiling, self.bootstrap)
 
-    def words(self, first: np.ndarray, second: np.ndarray | None) -> str | None:
-        if second is None or second.shape != first.shape:
-            return None
-        return in_words(self.difference(first, second))
+    def over(self, first: np.ndarray, second: np.ndarray | None) -> Estimate:
+        """The same, all None where `second` is not known or has fewer draws; of more draws the first ones count."""
+        if second is None or len(second) < len(first):
+            return Estimate(None, None, None)
+        return self.difference(first, second[: len(first)])
 
     def figures(self, correct: np.ndarray) -> dict:
-        """The figures of a verdict for (draws, items) correctness; accuracies in [0, 1]."""
+        """The figures of a verdict for (draws, items) correctness; accuracies in [0, 1]. `pgr_by_draw`, `lift_by_draw`: one a draw,
+        None where the gap is not established."""
         pgr = estimate_pgr(correct, self.weak, self.ceiling, self.bootstrap)
         lift = self.difference(correct, self.tuned_naive)
-        right = self.teacher
+        right, known = self.teacher, pgr.value is not None
         return {
             "pgr": pgr.value, "pgr_low": pgr.low, "pgr_high": pgr.high,
             "lift": lift.value, "lift_low": lift.low, "lift_high": lift.high,
+            "pgr_by_draw": by_draw(correct, self.weak, self.weak, self.ceiling) if known else None,
+            "lift_by_draw": by_draw(correct, self.tuned_naive, self.weak, self.ceiling) if known else None,
             "accuracy": float(correct.mean()),
             "weak_accuracy": float(self.weak.mean()),
             "ceiling_accuracy": float(self.ceiling.mean()),

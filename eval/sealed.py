@@ -14,16 +14,13 @@ import json
 import sys
 from collections.abc import Sequence
 
-import tomli
-
 from eval.audits import Audits, Findings
 from eval.engine import Engine
-from eval.evaluator import read_method, run_secret
-from eval.null import null_anchors
-from eval.prepared import open_prepared
+from eval.kept import ScoredRun
+from eval.nearest import Library
 from eval.scan import scan
 from eval.score import Anchored, correctness
-from eval.slots import Slot, Slots, make_slots
+from eval.slots import Slot, Slots
 from eval.tracks import gravest, track_of
 from state.errors import UserError
 from state.files import append_jsonl, read_jsonl, utc_now
@@ -46,41 +43,41 @@ def verify(paths: RunPaths, finalists: Sequence[str], controls: Sequence[str], s
         if len(names) > MOST_FINALISTS:
             raise UserError(f"{len(names)} {what}: the sealed part is opened for at most {MOST_FINALISTS} at a time")
     submissions = list(dict.fromkeys([*finalists, *controls]))
-    config = tomli.loads(paths.toml.read_text())
     ledger = Ledger(paths.ledger)
     for name in submissions:
         if ledger.verdicts.get(name, {}).get("status") != "scored":
             raise UserError(f"{name} is not a scored submission of run {paths.name}: see `python aar.py scores {paths.name}`")
-    prepared = open_prepared(config["task"])
-    slots = make_slots(config.get("gpus"))
-    draws = list(prepared.sealed_draws)
-    secret, null = run_secret(paths.evaluator), config.get("null", False)
-    anchored = null_anchors(prepared, "sealed", draws, secret) if null else Anchored.of(prepared, "sealed", draws)
-    engine = Engine(prepared, secret, config["isolation"], slots[:1], null)
+    run = ScoredRun(paths)
+    task, slots, draws = run.config["task"], run.slots[:1], run.prepared.sealed_draws
+    anchored = run.anchored("sealed", draws)
+    engine = run.engine(slots)
+    library = Library(run, engine, "sealed", draws, anchored)
     append_jsonl(
         aar_home() / "openings.jsonl",
-        {"task": config["task"], "run": paths.name, "submissions": submissions, "time": utc_now()},
+        {"task": task, "run": paths.name, "submissions": submissions, "time": utc_now()},
         mode=0o600,
     )
     try:
         for name in submissions:
-            with Slots(slots[:1]).hold() as slot:
+            with Slots(slots).hold() as slot:
                 chosen, public = name in finalists, ledger.verdicts[name]
-                verdict = _sealed_verdict(engine, slot, paths, ledger.submissions[name], draws, anchored, own_ceiling=chosen)
+                verdict = _sealed_verdict(run, engine, slot, ledger.submissions[name], draws, anchored, library if chosen else None)
             # Most audits were made on public draws; what those could not show stands beside what they did.
             reasons = {**dict(zip(public["flags"], public.get("reasons") or public["flags"])), **verdict.pop("found")}
             verdict |= {"track": gravest([public["track"], track_of(reasons)]), "flags": list(reasons), "reasons": list(reasons.values())}
-            verdict |= {"isolation": config["isolation"], "openings": openings(config["task"]), "control": not chosen}
-            verdict |= {"null": True} if null else {}
+            verdict |= {"isolation": run.config["isolation"], "openings": openings(task), "control": not chosen}
+            verdict |= {"null": True} if run.null else {}
             append_jsonl(paths.evaluator / "sealed.jsonl", verdict, mode=0o600)
             say(verdict)
     finally:
         engine.close()
 
 
-def _sealed_verdict(engine: Engine, slot: Slot, paths: RunPaths, submission: dict, draws: list[int], anchored: Anchored,
-                    own_ceiling: bool) -> dict:
-    source = read_method(paths.repo, submission["commit"], submission["method"])
+def _sealed_verdict(run: ScoredRun, engine: Engine, slot: Slot, submission: dict, draws: list[int], anchored: Anchored,
+                    library: Library | None) -> dict:
+    """What came of one submission. Of a finalist, which has a `library` to be compared with, also its own ceiling and what it is nearest
+    to: as dear as the rest, and a control is not judged by it."""
+    source = run.source(submission)
     found = scan(source, submission["method"])
     engine.make_prompts(found, "sealed")
     outcome = engine.run(source.decode(), submission["method"], draws, found, slot)
@@ -101,12 +98,12 @@ def _sealed_verdict(engine: Engine, slot: Slot, paths: RunPaths, submission: dic
         verdict |= findings.figures
     correct = correctness(engine.prepared, "sealed", outcome.predictions)
     verdict |= anchored.figures(correct)
-    if not own_ceiling:  # as dear as the rest, and a control is not judged by it
+    if library is None:
         return verdict
     ceiling = engine.run(source.decode(), submission["method"], draws, found, slot, true_labels=True)
     if ceiling.predictions is not None:
         verdict |= anchored.by_own_recipe(correct, correctness(engine.prepared, "sealed", ceiling.predictions))
-    return verdict
+    return verdict | library.nearest(source.decode(), found, outcome.predictions, slot)
 
 
 def main(arguments: list[str]) -> int:

@@ -15,7 +15,7 @@ from pathlib import Path
 import tomli
 
 from eval.baselines import Candidate, Say, Scorer, say_in_lines
-from eval.evaluator import read_method
+from eval.kept import read_method
 from eval.prepared import Prepared, TaskFolder, is_prepared
 from eval.task import load_task, task_names
 from state.errors import UserError
@@ -70,15 +70,24 @@ def worst(rows: Sequence[dict], developed_on: str | None) -> dict | None:
 
 
 def transfer(candidates: Sequence[Candidate], tasks: Sequence[str] | None, isolation: str, say: Say, developed_on: str | None = None) -> dict:
-    """The matrix: `rows` (one a method and task), `tasks` with their anchors, `missing`, and the `worst` task of each method."""
+    """The matrix: `rows` (one a method and task), `tasks` with their anchors, `missing`, and the `worst` task of each method. A method
+    that cannot run on a task (it asks for hidden states that this one has not) has a row that says why; a task that cannot be opened or
+    scored is `missing`, with the reason. UserError where that is so of all."""
     ready, missing = chosen_tasks(tasks, developed_on)
     rows, facts = [], []
     for name in ready:
         task = load_task(name)
-        prepared = Prepared(task, TaskFolder(task))
-        scorer = Scorer(prepared, isolation, list(prepared.search_draws), say)
-        rows += scorer.rows(candidates)
-        facts.append({**scorer.facts(), "transfer_only": task.transfer_only})
+        try:
+            prepared = Prepared(task, TaskFolder(task))
+            scorer = Scorer(prepared, isolation, list(prepared.search_draws), say)
+            found, about = scorer.rows(candidates), scorer.facts()
+        except UserError as error:
+            missing.append({"task": name, "error": str(error), "asked": True})
+            continue
+        rows += found
+        facts.append({**about, "transfer_only": task.transfer_only})
+    if not facts:
+        raise UserError(missing[-1]["error"])
     lowest = {one.name: worst([row for row in rows if row["method"] == one.name], developed_on) for one in candidates}
     return {"methods": [one.name for one in candidates], "developed_on": developed_on, "isolation": isolation, "tasks": facts,
             "missing": missing, "worst": {name: row and row["task"] for name, row in lowest.items()}, "rows": rows}

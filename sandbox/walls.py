@@ -95,9 +95,16 @@ def probe(quick: bool = True, kinds: Sequence[Kind] = KINDS) -> dict:
             "attempts": [{**row, "control": possible[row["name"]]} for row in rows]}
 
 
-def require_walls() -> None:
-    """Returns when the walls hold. UserError with what got through, or why they cannot stand, and the remedy."""
+def require_walls() -> list[dict]:
+    """The attempts of `probe`, where the walls hold. UserError as `check_report`."""
     report = probe()
+    check_report(report)
+    return report["attempts"]
+
+
+def check_report(report: dict) -> None:
+    """UserError where a report of `probe` does not say that the walls hold: with what got through, or why they cannot stand, and the
+    remedy."""
     through = [row for row in report["attempts"] if not row["blocked"]]
     if report["isolation"] == "none":
         raise UserError(through[0]["detail"])

@@ -14,7 +14,7 @@ def enter(project: Path) -> None:
     python = project / ".venv" / "bin" / "python"
     if Path(sys.prefix).resolve() == (project / ".venv").resolve():
         return
-    if python.exists() and os.environ.get("AAR_REEXECUTED") != "1":
+    if os.access(python, os.X_OK) and os.environ.get("AAR_REEXECUTED") != "1":  # False, not an error, where .venv may not be read
         os.environ["AAR_REEXECUTED"] = "1"
         os.execv(python, [str(python), str(project / "aar.py"), *sys.argv[1:]])
     try:

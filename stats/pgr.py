@@ -109,6 +109,15 @@ def estimate_difference(
     return Estimate(float(difference.mean()) / gap, *_interval(bootstrap.accuracies(difference) / gap))
 
 
+def by_draw(first: np.ndarray, second: np.ndarray, weak: np.ndarray, ceiling: np.ndarray) -> list[float]:
+    """The difference of two (draws, items) arrays in each draw, as PGR, rounded to four digits: the accuracies of a draw over
+    the gap of all of them, since that of a single draw may come near zero. Their mean is the PGR (against `weak`) or the
+    difference that the estimates above give. Only where the gap is established."""
+    gap = float(ceiling.mean() - weak.mean())
+    difference = first.astype(np.float32) - second.astype(np.float32)
+    return [round(float(mean) / gap, 4) for mean in difference.mean(axis=1, dtype=np.float64)]
+
+
 def in_words(difference: Estimate) -> str | None:
     """`better`, `worse` or `within noise`: what a paired difference to something else allows one to say."""
     if difference.low is None or difference.high is None:

@@ -28,6 +28,8 @@ MOST_FORECASTS = 20
 LAST = ("flags", "reasons", "error")
 COLUMNS = [*(name for name in AGENT_FIELDS if name not in LAST), *SAID, *LAST]
 PUBLISHED = ("forum/", "prompts/", "results.tsv", "results.md", "run.toml", "verification.md")
+AT_THE_END = ("report.html",)
+"""What is fresh in the worktree of the board, and committed once nobody operates the run: it is large."""
 
 
 def _cell(value: object) -> str:
@@ -97,24 +99,25 @@ class Board:
         null = tomli.loads(self.paths.toml.read_text()).get("null", False)
         write_atomic(self.paths.board / "results.md", results_text(ledger, null))
 
-    def commit(self, message: str) -> str:
-        """Commit what is new on the board; the head where nothing is."""
+    def commit(self, message: str, at_the_end: bool = False) -> str:
+        """Commit what is new on the board; the head where nothing is. `at_the_end`: nobody operates the run."""
         with self._lock:
             self.repo.forget("board")  # a person's `say` may have committed meanwhile
-            return self.repo.commit("board", self._read(), lambda path: False, message, [("Run", self.paths.name)])
+            return self.repo.commit("board", self._read(at_the_end), lambda path: False, message, [("Run", self.paths.name)])
 
-    def _read(self) -> dict[str, bytes]:
+    def _read(self, at_the_end: bool) -> dict[str, bytes]:
         """The published files, read again only where they changed."""
-        for file in self._published():
+        for file in self._published(at_the_end):
             path, changed = str(file.relative_to(self.paths.board)), file.stat().st_mtime_ns
             if self._written.get(path) != changed:
                 self._files[path] = file.read_bytes()
                 self._written[path] = changed
         return self._files
 
-    def _published(self) -> list[Path]:
+    def _published(self, at_the_end: bool) -> list[Path]:
         board = self.paths.board
-        found = [board / name for name in PUBLISHED if not name.endswith("/")]
+        names = (*PUBLISHED, *(AT_THE_END if at_the_end else ()))
+        found = [board / name for name in names if not name.endswith("/")]
         for folder in ("forum", "prompts"):
             found += sorted((board / folder).rglob("*.md"))
         return [file for file in found if file.is_file() and not file.name.startswith(".")]

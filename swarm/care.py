@@ -13,9 +13,12 @@ from pathlib import Path
 
 import psutil
 
+from state.config import is_person
 from state.errors import UserError
+from state.ledger import Ledger
 from state.paths import NAME, RunPaths, find_run
-from swarm.access import is_operated, load_config, open_repo
+from state.record import is_closed
+from swarm.access import check_own, is_operated, load_config, open_repo, read_opened
 from swarm.board import Board
 from swarm.forum import write_post
 from swarm.repo import open_user_repository
@@ -25,17 +28,35 @@ STOP_SECONDS = 15.0
 
 def say_in_forum(paths: RunPaths, author: str, kind: str, title: str, body: str) -> str:
     """Write a person's post; its file name. The operator commits it, or this does where there is none."""
+    check_own(paths)
     if not NAME.fullmatch(author) or author == "board" or (paths.root / author).exists():
         raise UserError(f"--name {author!r}: a person's name in lower case that is no agent's")
     if kind == "result":
         raise UserError("a result names a submission and comes from its agent: use --type insight, question, hypothesis or error")
     name = write_post(paths.forum, author, kind, title, body)
     if not is_operated(paths):
-        repo = open_repo(paths, load_config(paths))
-        Board(paths, repo).commit(f"Post by {author}")
-        if problem := repo.mirror():
-            raise UserError(f"posted as {name}, but {problem}")
+        publish_board(paths, f"Post by {author}")
     return name
+
+
+def who_reads(paths: RunPaths) -> str:
+    """Who will read what was just posted, where it is not agents at work; else ""."""
+    if is_operated(paths):
+        return ""
+    if is_closed(paths, Ledger(paths.ledger).events):
+        return "the run is closed: people read it on its board, no agent does"
+    return f"nobody operates the run now: its agents read it when `python aar.py resume {paths.name}` goes on"
+
+
+def publish_board(paths: RunPaths, message: str) -> None:
+    """Commit what is new on the board of a run that nobody operates, and copy its refs. UserError where they cannot be copied.
+    One that was opened from a bundle keeps the branches that it came with."""
+    if read_opened(paths) is not None:
+        return
+    repo = open_repo(paths, load_config(paths))
+    Board(paths, repo).commit(message, at_the_end=True)
+    if problem := repo.mirror():
+        raise UserError(f"done, but {problem}")
 
 
 def _operator_pid(paths: RunPaths) -> int | None:
@@ -49,6 +70,7 @@ def _operator_pid(paths: RunPaths) -> int | None:
 
 def stop_run(paths: RunPaths) -> str:
     """Ask the operator of a run to end it and wait until it has; a line about it."""
+    check_own(paths)
     if not is_operated(paths):
         return f"run {paths.name} is not going on"
     pid = _operator_pid(paths)
@@ -58,7 +80,8 @@ def stop_run(paths: RunPaths) -> str:
     deadline = time.monotonic() + STOP_SECONDS
     while time.monotonic() < deadline:
         if not is_operated(paths):
-            return f"run {paths.name} is stopped; `python aar.py resume {paths.name}` goes on"
+            for_people = all(map(is_person, load_config(paths)["agents"]))
+            return f"run {paths.name} is stopped; `python aar.py resume {paths.name}{' --keep-open' if for_people else ''}` goes on"
         time.sleep(0.1)
     raise UserError(f"run {paths.name} (process {pid}) did not stop within {STOP_SECONDS:.0f} s: `kill -9 {pid}` loses nothing")
 
@@ -89,6 +112,8 @@ def clean_plan(paths: RunPaths, force: bool, project: Path) -> dict:
     """
     user = open_user_repository(project)
     prefix = f"aar/{paths.name}/"
+    if (opened := read_opened(paths)) is not None:  # only what came with it is its own
+        prefix = f"aar/{load_config(paths)['name']}/" if opened["mirrored"] else "aar//"
     ours = [head for head in user.heads if head.name.startswith(prefix)]
     if not paths.root.exists():
         if not ours:

@@ -23,6 +23,7 @@ from state.ledger import Ledger
 from state.paths import RunPaths, all_runs
 from state.spend import Spend
 from swarm.prices import Prices
+from swarm.prompts import time_words
 from swarm.settings import Settings, costs_nothing, own_prices
 
 STUDY_DOLLARS_AN_HOUR, STUDY_MODEL = 22.0, "claude-opus-4-6"
@@ -107,9 +108,9 @@ def forecast_text(facts: dict[str, Any]) -> str:
         source = f"measured in run {row['from_run']}" if row["from_run"] else "as in the published study, scaled by price"
         lines.append(f"  {row['agents']} x {row['model']}: about ${row['dollars_an_agent_hour']:.2f} an agent-hour ({source}; {row['price']})")
     total = facts["dollars_an_hour"] * facts["hours"]
-    words = f"  all agents: about ${facts['dollars_an_hour']:.2f} an hour, ${total:.2f} in {facts['hours']:.3g} h"
+    words = f"  all agents: about ${facts['dollars_an_hour']:.2f} an hour, ${total:.2f} in {time_words(3600 * facts['hours'])}"
     if facts["budget"] is not None and facts["budget"] < total:
-        words += f"; the budget of ${facts['budget']:.2f} ends it after about {facts['budget'] / facts['dollars_an_hour']:.2g} h"
+        words += f"; the budget of ${facts['budget']:.2f} ends it after about {time_words(3600 * facts['budget'] / facts['dollars_an_hour'])}"
     elif facts["budget"] is not None:
         words += f"; the budget is ${facts['budget']:.2f}"
     lines.append(words)

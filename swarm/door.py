@@ -113,6 +113,9 @@ def parser():
 
 
 def main():
+    if len(sys.argv) == 1:
+        parser().print_help()
+        return 2
     arguments = vars(parser().parse_args())
     as_json, wait = arguments.pop("json"), arguments.pop("wait", False)
     if arguments["do"] == "post":
@@ -149,7 +152,7 @@ def main():
     elif "description" in answer:
         print(answer["description"])
         noise = answer["smallest_difference"]
-        print("smallest difference in PGR that a full verdict can tell: %s" % ("not known yet" if noise is None else "about %.2f" % noise))
+        print("smallest difference in PGR that full verdicts have told so far: %s" % ("none yet, see above for what is expected" if noise is None else "about %.2f" % noise))
         left = "no end of time" if answer["seconds_left"] is None else "%d s left" % answer["seconds_left"]
         print("you are %s, direction %s, %d submissions so far, %s" % (*(answer[k] for k in ("agent", "direction", "submissions")), left))
         print("submissions left: %(agent)d of yours, %(fleet)d of all agents" % answer["submissions_left"])

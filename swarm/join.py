@@ -49,6 +49,8 @@ def join(paths: RunPaths, name: str | None, direction: str | None, command: list
         raise UserError(f"--name {name!r}: lower-case letters, digits, - and _, at most 40")
     text = _direction(Path(direction)) if direction else ""
     interactive = not command and sys.stdin.isatty() and sys.stdout.isatty()
+    if not command and not interactive:
+        print("aar: no terminal here: the shell reads its commands from standard input", file=sys.stderr, flush=True)
     with Presence(paths, name, text) as presence:
         config = read_config(paths)
         box = person_box(paths, config, name)

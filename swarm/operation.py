@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 
 from eval.client import make_slots
-from sandbox.walls import require_walls
+from sandbox.walls import check_report, probe
 from state.errors import UserError
-from state.files import write_atomic
+from state.files import utc_now, write_atomic
 from state.ledger import Ledger
 from state.paths import RunPaths
 from swarm.access import current_budget, is_operated, load_config, open_for_submissions
@@ -40,25 +40,42 @@ def seconds_of(minutes: float | None, hours: float | None) -> float | None:
     return seconds
 
 
-def settled_isolation(allow_unisolated: bool, warn: Callable[[str], None]) -> str:
+class Isolation(str):
+    """What a run is started with, "bubblewrap" or "none", and what said so: `attempts`, the rows of `sandbox.walls.probe`."""
+
+    attempts: Sequence[dict] = ()
+
+
+def settled_isolation(allow_unisolated: bool, warn: Callable[[str], None]) -> Isolation:
     """The isolation to run with: bubblewrap, after its walls held against real escape attempts, or none if allowed."""
+    attempts: list[dict] = []
     try:
-        require_walls()
+        report = probe()
+        attempts = report["attempts"]
+        check_report(report)
+        found = Isolation("bubblewrap")
     except UserError as error:
         if not allow_unisolated:
             raise
         warn(f"aar: WITHOUT WALLS: {error}\naar: every verdict is stamped `isolation: none`")
-        return "none"
-    return "bubblewrap"
+        found = Isolation("none")
+    found.attempts = attempts
+    return found
+
+
+def _note_isolation(paths: RunPaths, isolation: str) -> None:
+    """isolation.json: what was tried against the walls when the run was made, and what came of it."""
+    facts = {"isolation": isolation, "attempts": getattr(isolation, "attempts", []), "time": utc_now()}
+    write_atomic(paths.root / "isolation.json", json.dumps(facts) + "\n")
 
 
 def new_run(
     project: Path, agents: int | None, options: dict, keep_open: bool, walls: Callable[[], str], agree: Callable[[str], None],
     tell: Callable[[str], None],
 ) -> RunPaths:  # fmt: skip
-    """Make the run that a command line asks for. `walls()` says with which isolation, or raises; `agree(text)` is told what it will
-    cost, where it costs money, and raises where nobody agrees. UserError, with nothing left behind, for what is wrong with the
-    command line; that is told first."""
+    """Make the run that a command line asks for. `walls()` says with which isolation, and by which attempts that was found, or raises;
+    `agree(text)` is told what it will cost, where it costs money, and raises where nobody agrees. UserError, with nothing left behind,
+    for what is wrong with the command line; that is told first."""
     said, prompt = said_of_models(options), options.pop("prompt")
     researcher = options.pop("researcher") or ("claude" if said.asks_a_model else "search")
     asks = researcher in ASK_MODELS
@@ -77,14 +94,17 @@ def new_run(
     free = all(costs_nothing(own_prices(settings), model) for model in models)
     if not free:
         check_paid(settings)
-    made = replace(made, isolation=walls())
+    isolation = walls()
+    made = replace(made, isolation=str(isolation))
     if asks:
         from swarm.costs import forecast, forecast_text  # a run that asks no model needs no prices
 
         facts = forecast(project, settings, models, made.task, len(make_slots(made.gpus)), seconds)
         made = replace(made, evaluations_an_hour=facts["evaluations_an_hour"])
         (tell if free else agree)(forecast_text(facts))
-    return create_run(made)
+    paths = create_run(made)
+    _note_isolation(paths, isolation)
+    return paths
 
 
 def time_is_over(paths: RunPaths, config: dict) -> bool:

@@ -27,7 +27,8 @@ VARIABLES = {
     "direction": "the text of its direction, empty where it has none",
     "task": "the task's name",
     "description": "the task in words, with its noise floor and the open kit",
-    "hours": "how long the run may take",
+    "hours": "how long the run may take, in hours",
+    "time": "the same in words: 90 seconds, 10 minutes, 8 hours",
     "submissions": "how many submissions the agent may make",
     "fleet_submissions": "how many all agents together may make",
     "evaluations_an_hour": "about how many verdicts the machine gives an hour, or none where that is not known",
@@ -48,6 +49,13 @@ def _render(text: str, facts: dict[str, Any], where: str) -> str:
     except TemplateError as error:
         place = f", line {error.lineno}" if getattr(error, "lineno", None) else ""
         raise UserError(f"{where}{place}: {error.message}") from None
+
+
+def time_words(seconds: float) -> str:
+    """5400 -> "1.5 hours", 600 -> "10 minutes", 90 -> "90 seconds"."""
+    size, unit = (3600, "hour") if seconds >= 3600 else (60, "minute") if seconds >= 120 else (1, "second")
+    number = f"{seconds / size:.3g}"
+    return f"{number} {unit}{'' if number == '1' else 's'}"
 
 
 def _below(text: str) -> str:
@@ -109,6 +117,7 @@ def write_prompt(paths: RunPaths, config: dict[str, Any], agent: str, direction:
         "task": config["task"],
         "description": _below((aar_home() / "tasks" / config["task"] / "open" / "description.md").read_text(encoding="utf-8")),
         "hours": config["seconds_limit"] / 3600,
+        "time": time_words(config["seconds_limit"]),
         "submissions": config["submissions_limit"],
         "fleet_submissions": config["fleet_submissions_limit"],
         "evaluations_an_hour": config.get("evaluations_an_hour"),

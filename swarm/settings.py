@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
 
@@ -158,7 +159,20 @@ def _first_error(error: ValidationError, flags: Mapping[str, Any]) -> str:
     where = f"--{flag.replace('_', '-')}" if flag else f"{FILE}: {'.'.join(place)}"
     given = first.get("input")
     shown = f" (given: {given!r})" if isinstance(given, (str, int, float)) else ""
+    if first["type"] == "extra_forbidden":
+        return f"{where}: there is no such setting{_did_you_mean(place)}"
     return f"{where}: {first['msg'][0].lower()}{first['msg'][1:]}{shown}"
+
+
+def _did_you_mean(place: tuple[str, ...]) -> str:
+    """What there is where aar.toml says something that there is not."""
+    part: Any = Settings
+    for name in place[:-1]:
+        field = getattr(part, "model_fields", {}).get(name)
+        part = field.annotation if field else None
+    known = list(getattr(part, "model_fields", {}))
+    near = get_close_matches(place[-1], known, 1)
+    return f", did you mean {near[0]}?" if near else f"; there is {', '.join(known)}" if known else ""
 
 
 def models_of(settings: Settings, agents: int | None) -> list[str]:

@@ -14,9 +14,10 @@ import tomli
 from eval.handed import MODULES
 
 ROOT = Path(__file__).parent.parent
-ROOMS = ("aar", "bench", "eval", "methods", "sandbox", "state", "stats", "swarm", "view")
+ROOMS = ("aar", "bench", "commands", "eval", "methods", "sandbox", "state", "stats", "swarm", "view")
 MAY_IMPORT = {
-    "aar": {"swarm", "eval", "view", "sandbox", "stats", "state"},
+    "aar": {"commands", "swarm", "view", "state"},
+    "commands": {"swarm", "eval", "view", "sandbox", "stats", "state"},
     "swarm": {"eval", "sandbox", "stats", "state"},  # of eval only the client, see below
     "eval": {"sandbox", "stats", "state"},
     "view": {"stats", "state"},

@@ -1,5 +1,6 @@
 """Methods are taken to other tasks as they are: files and a run's best, each against the task's own anchors. Real sandboxes."""
 
+import json
 import shutil
 import subprocess
 from pathlib import Path
@@ -9,12 +10,14 @@ import pytest
 import eval.task
 from eval.client import baselines, check_submittable, evaluate_by_hand
 from eval.client import transfer as by_command
+from eval.prepared import TaskFolder, build_key
 from eval.transfer import chosen_tasks, from_files, from_run, transfer, worst
 from state.errors import UserError
 from state.paths import RunPaths
 from tests.eval.homes import add_twin, private_home, write_methods
 from tests.eval.test_baselines import NAIVE, SOFT
 from tests.view.made import add, make_run, verdict
+from view.transfer import transfer_text
 
 
 @pytest.fixture
@@ -91,6 +94,60 @@ def test_the_worst_task_is_never_the_one_that_a_method_was_developed_on():
     rows = [{"task": "a", "pgr": 0.1}, {"task": "b", "pgr": 0.4}, {"task": "c", "pgr": 0.3}, {"task": "d", "pgr": None}, {"task": "e"}]
     assert worst(rows, "a")["task"] == "c" and worst(rows, None)["task"] == "a"
     assert worst(rows[3:], None) is None
+
+
+def redefined(task: str, *changes: tuple[str, str]) -> None:
+    """The task as if it had been prepared with these changes of its file."""
+    file = eval.task.FOLDER / f"{task}.toml"
+    text = file.read_text()
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new)
+    file.write_text(text)
+    done = TaskFolder(eval.task.load_task(task)).done
+    done.write_text(json.dumps({**json.loads(done.read_text()), "key": build_key(eval.task.load_task(task))}))
+
+
+FEWER_VIEWS = 'views = ["mean:6", "mean:4"]', 'views = ["mean:6"]'
+
+
+def test_a_method_that_asks_for_what_a_task_has_not_has_a_cell_that_says_so_and_the_rest_goes_on(tasks, tmp_path):
+    candidates, developed_on = from_run(run_with(tmp_path, lower="return w2s.student(view='mean:4').fit(w2s.texts, w2s.weak)", soft=SOFT))
+    redefined("twin", FEWER_VIEWS)
+    facts = transfer(candidates, ["twin", "smoke"], "bubblewrap", lambda event: None, developed_on)
+    cells = {(row["method"], row["task"]): row for row in facts["rows"]}
+    assert {cell: row["status"] for cell, row in cells.items()} == {
+        ("s0001 lower.py", "twin"): "crashed", ("s0002 soft.py", "twin"): "scored",
+        ("s0001 lower.py", "smoke"): "scored", ("s0002 soft.py", "smoke"): "scored",
+    }  # fmt: skip
+    assert cells["s0001 lower.py", "twin"]["error"].endswith("no feature view 'mean:4': this task has mean:6")
+    line = next(line for line in transfer_text(facts).splitlines() if "s0001 lower.py on twin" in line)
+    assert "crashed" in line and "no feature view 'mean:4': this task has mean:6" in line
+
+
+def test_what_came_of_a_run_is_kept_in_its_folder_and_of_files_nowhere_else(tasks, tmp_path):
+    paths = run_with(tmp_path, soft=SOFT)
+    facts = by_command([paths.name], "smoke", "bubblewrap", lambda event: None, tmp_path)
+    kept = json.loads((paths.root / "transfer.json").read_text())
+    assert kept["rows"] == facts["rows"] and [row["status"] for row in kept["rows"]] == ["scored"]
+    assert kept["developed_on"] == "smoke" and kept["time"].endswith("Z")
+    (paths.root / "transfer.json").unlink()
+    by_command([str(write_methods(tmp_path / "m", soft=SOFT) / "soft.py")], "smoke", "bubblewrap", lambda event: None, tmp_path)
+    assert not (paths.root / "transfer.json").exists()
+
+
+def test_a_task_whose_model_is_gone_is_missing_and_the_others_are_scored(tasks, tmp_path):
+    redefined("twin", ('strong = "minilm-l6"', 'strong = "smollm2-135m"'), FEWER_VIEWS)
+    models = (tasks / "models").resolve()
+    (tasks / "models").unlink()
+    (tasks / "models").mkdir()
+    (tasks / "models" / "minilm-l6").symlink_to(models / "minilm-l6")
+    candidates = from_files([write_methods(tmp_path / "m", soft=SOFT) / "soft.py"])
+    facts = transfer(candidates, ["twin", "smoke"], "bubblewrap", lambda event: None)
+    assert [row["task"] for row in facts["rows"]] == ["smoke"] and [one["task"] for one in facts["missing"]] == ["twin"]
+    assert "smollm2-135m" in facts["missing"][0]["error"] and "\n" not in facts["missing"][0]["error"]
+    with pytest.raises(UserError, match="smollm2-135m"):
+        transfer(candidates, ["twin"], "bubblewrap", lambda event: None)
 
 
 def test_two_files_of_one_name_are_told_apart(tmp_path):

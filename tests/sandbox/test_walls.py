@@ -61,7 +61,8 @@ def test_a_hole_in_a_wall_is_found_by_every_attempt_that_it_lets_through():
 def test_walls_that_hold_are_let_pass_and_the_probe_leaves_nothing_behind(tmp_path, monkeypatch):
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr("tempfile.tempdir", None)
-    walls.require_walls()
+    tried = walls.require_walls()
+    assert len(tried) > 90 and {row["sandbox"] for row in tried} == {"shell", "job", "method"} and all(row["blocked"] for row in tried)
     assert not list(tmp_path.iterdir()) and "AAR_DECOY_API_KEY" not in os.environ
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from stats.pgr import Bootstrap, Estimate, estimate_difference, estimate_pgr, in_words, pgr
+from stats.pgr import Bootstrap, Estimate, by_draw, estimate_difference, estimate_pgr, in_words, pgr
 from stats.ranking import contenders, ranked
 from tests.stats.made_up import DRAWS, GROUP_OF, ITEMS, simulated
 
@@ -25,6 +25,19 @@ def test_the_estimate_is_a_ratio_of_means_over_draws():
     estimate = estimate_pgr(student, weak, ceiling, Bootstrap(2, np.arange(1000)))
     assert estimate.value == pytest.approx(0.4 / 0.6)
     assert estimate.low < estimate.value < estimate.high
+
+
+def test_figures_by_draw_are_over_the_gap_of_all_draws_so_that_their_mean_is_the_estimate():
+    # Gaps of .2 and .4, of which .1 and .3 are recovered: .1 / .3 and .3 / .3, not .5 and .75.
+    weak, ceiling, student = correct([0.6, 0.5], 1000), correct([0.8, 0.9], 1000), correct([0.7, 0.8], 1000)
+    naive = correct([0.65, 0.85], 1000)
+    assert by_draw(student, weak, weak, ceiling) == [0.3333, 1.0]
+    assert by_draw(student, naive, weak, ceiling) == [0.1667, -0.1667]
+    rng = np.random.default_rng(0)
+    made = simulated(rng, {"weak": 0.6, "ceiling": 0.85, "student": 0.7, "naive": 0.65})
+    bootstrap = Bootstrap(DRAWS, GROUP_OF)
+    lift = estimate_difference(made["student"], made["naive"], made["weak"], made["ceiling"], bootstrap)
+    assert np.mean(by_draw(made["student"], made["naive"], made["weak"], made["ceiling"])) == pytest.approx(lift.value, abs=6e-5)
 
 
 def test_a_difference_of_identical_answers_is_exactly_zero():

@@ -46,7 +46,7 @@ def test_the_forecast_is_what_earlier_runs_cost_and_else_the_studys_figure_by_pr
     earlier_run(tmp_path, 3.5)
     measured = told(tmp_path, models=[MODEL] * 2, budget=5.0)
     assert measured["dollars_an_hour"] == pytest.approx(7.0) and "measured in run earlier" in forecast_text(measured)
-    assert "the budget of $5.00 ends it after about 0.71 h" in forecast_text(measured)
+    assert "the budget of $5.00 ends it after about 42.9 minutes" in forecast_text(measured)
 
 
 def test_only_prices_of_ones_own_make_a_run_free_and_not_an_earlier_one_whose_api_never_answered(smoke, tmp_path):

@@ -93,3 +93,9 @@ def test_a_key_that_is_taken_is_gone_from_the_environment_and_from_what_is_print
     assert (key.value, key.auth, list(environment)) == ("sk-secret", "x-api-key", ["PATH"])
     assert "sk-secret" not in f"{key} {key!r}"
     assert take_key({"ANTHROPIC_AUTH_TOKEN": "t"}).auth == "bearer" and take_key({}) is None
+
+
+def test_a_setting_that_there_is_not_is_told_with_the_one_that_was_meant(tmp_path):
+    (tmp_path / "aar.toml").write_text("[news]\nstuckk = 3\n")
+    with pytest.raises(UserError, match=r"aar\.toml: news\.stuckk: there is no such setting, did you mean stuck\?"):
+        read_settings(tmp_path, Said(), {})

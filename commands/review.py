@@ -1,0 +1,121 @@
+"""Commands that look at runs: status, log, scores, show, report, compare, replay. They change nothing of a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from commands.common import PROJECT, as_json, keep_report, say
+from state.ledger import Ledger
+from state.paths import find_run
+
+
+@click.command()
+@click.argument("run", required=False)
+@click.option("--watch", is_flag=True, help="Show it anew every two seconds, until the run is over.")
+@as_json
+def status(run: str | None, watch: bool, as_json: bool) -> None:
+    """What a run is doing: problems, time and money, the best so far, and each agent."""
+    paths = find_run(PROJECT, run)
+    if watch and not as_json:
+        from view.watch import watch as look
+
+        look(paths)
+        return
+    from view.status import status_facts, status_text
+
+    facts = status_facts(paths)
+    say(facts, status_text(facts), as_json)
+
+
+@click.command()
+@click.argument("run", required=False)
+@click.option("--agent", help="Only of this agent.")
+@click.option("--type", "kinds", help="Only these kinds, such as idea,verdict,post,nudge,error.")
+@click.option("--grep", metavar="TEXT", help="Only lines that hold this.")
+@click.option("--since", metavar="10m", help="Only the last so many s, m, h or d of the run.")
+@click.option("--last", type=click.IntRange(min=1), metavar="N", help="Only the last N lines.")
+@click.option("--follow", "-f", is_flag=True, help="Go on as the run does.")
+@as_json
+def log(run: str | None, as_json: bool, **asked) -> None:
+    """The story of a run as it happened: ideas, verdicts, posts, nudges, errors."""
+    from view.log import tell_log
+
+    tell_log(find_run(PROJECT, run), as_json=as_json, **asked)
+
+
+@click.command()
+@click.argument("run", required=False)
+@as_json
+@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True)
+def scores(run: str | None, as_json: bool, limit: int) -> None:
+    """The verdicts of a run, best lower bound first."""
+    from view.scores import leaderboard, scores_text
+
+    verdicts = leaderboard(Ledger(find_run(PROJECT, run).ledger))
+    say(verdicts, scores_text(verdicts, limit), as_json)
+
+
+@click.command()
+@click.argument("submission")
+@click.argument("run", required=False)
+@as_json
+def show(submission: str, run: str | None, as_json: bool) -> None:
+    """One submission (s0007, or best): its code, what it changed, its verdict, posts about it, what it cost."""
+    from state.record import read_record
+    from view.show import show_facts, show_text
+
+    facts = show_facts(read_record(find_run(PROJECT, run)), submission)
+    say(facts, show_text(facts), as_json)
+
+
+@click.command()
+@click.argument("run", required=False)
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Another file. Default: report.html in the run's folder.")
+def report(run: str | None, out: Path | None) -> None:
+    """Write report.html: one file with all there is to see of a run, which opens in any browser, offline."""
+    from state.files import write_atomic
+    from view.scores import shown
+
+    file = keep_report(find_run(PROJECT, run))
+    if out is not None:
+        write_atomic(out, file.read_bytes())
+    click.echo(f"{shown(out or file)}    one file, {(out or file).stat().st_size / 1e6:.1f} MB; open it in any browser")
+
+
+@click.command()
+@click.argument("runs", nargs=-1, required=True, metavar="RUN...|RUN,RUN... RUN,RUN...")
+@click.option("--html", type=click.Path(dir_okay=False, path_type=Path), help="Also write a page, which opens offline.")
+@as_json
+def compare(runs: tuple[str, ...], html: Path | None, as_json: bool) -> None:
+    """Which prompt, model or researcher is better: runs that were started alike are one side; commas say otherwise."""
+    from view.compare import compare_facts, compare_text
+
+    facts = compare_facts(PROJECT, runs)
+    if html is not None:
+        from view.compare_page import write_compare
+
+        write_compare(facts, html)
+    say(facts, compare_text(facts), as_json)
+
+
+@click.command()
+@click.argument("run", required=False)
+@click.option("--speed", type=click.FloatRange(min=0, min_open=True), help="So many times as fast as it was. Default: over in a minute.")
+def replay(run: str | None, speed: float | None) -> None:
+    """See a run's status go by, as it was, from its files alone."""
+    from state.record import read_record
+    from view.replay import replay as play
+
+    play(read_record(find_run(PROJECT, run)), speed)
+
+
+@click.command()
+@as_json
+def runs(as_json: bool) -> None:
+    """All runs of this repository."""
+    from view.status import runs_facts, runs_text
+
+    facts = runs_facts(PROJECT)
+    say(facts, runs_text(facts), as_json)

@@ -1,0 +1,151 @@
+"""Commands that start a run, take part in it, or end it."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from commands.common import PROJECT, as_json, keep_report, say, walls
+from state.config import read_config
+from state.errors import UserError
+from state.ledger import Ledger
+from state.paths import NAME, RunPaths, find_run, runs_folder
+from swarm import options as flags
+
+
+def start_run(agents: int | None, detach, no_verify, allow_unisolated, yes, keep_open, **options) -> None:
+    from swarm.care import go_on_in_background
+    from swarm.operation import new_run
+
+    paths = new_run(PROJECT, agents, options, keep_open, lambda: walls(allow_unisolated), lambda text: flags.agree(text, yes), click.echo)
+    if detach:
+        click.echo(go_on_in_background(paths, PROJECT, None, no_verify, keep_open))
+    else:
+        operate_here(paths, no_verify=no_verify, keep_open=keep_open)
+
+
+def operate_here(paths: RunPaths, seconds: float | None = None, no_verify: bool = False, keep_open: bool = False) -> None:
+    """Operate in this process to the end, verify the winner, and print what there is to see."""
+    from swarm.operation import run_to_end
+    from view.format import tell
+    from view.keeper import ReportKeeper
+    from view.live import LiveView
+    from view.scores import ending_words, shown, summary_text
+
+    live = ReportKeeper(paths, LiveView(paths, sys.stdout.isatty()))
+    ended, sealed = run_to_end(paths, live, tell, seconds, no_verify, keep_open)
+    tell(summary_text(paths, Ledger(paths.ledger), sealed, read_config(paths)))
+    tell(f"\nreport: {shown(keep_report(paths))}    one file, opens in any browser; a copy is on the board")
+    if ended == "stopped":
+        tell(ending_words(paths.name, keep_open))
+
+
+@click.command("say")
+@click.argument("run")
+@click.argument("text")
+@click.option("--title", help="Default: the first words of TEXT.")
+@click.option("--type", "kind", default="insight", show_default=True)
+@click.option("--name", default="person", show_default=True, help="Who speaks.")
+def say_to(run: str, text: str, title: str | None, kind: str, name: str) -> None:
+    """Post to the forum of a run; its agents read it."""
+    from swarm.care import say_in_forum, who_reads
+
+    if not text.strip():
+        raise UserError("there is nothing to say: the text is empty")
+    paths = find_run(PROJECT, run)
+    click.echo(f"posted as {say_in_forum(paths, name, kind, title or text[:60], text)}")
+    if words := who_reads(paths):
+        click.echo(words)
+
+
+@click.command("join")
+@click.argument("run")
+@click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="[-- CMD ...]")
+@flags.name
+@flags.direction
+def join_run(run: str, command: tuple[str, ...], name: str | None, direction: str | None) -> None:
+    """Take part in a run as one more agent: a shell in a worktree and sandbox of your own, or one command.
+
+    Come back under the same name and your files and your branch are as you left them. `resume RUN --keep-open` opens a
+    run whose time is over for people.
+    """
+    from swarm.join import join
+
+    sys.exit(join(find_run(PROJECT, run), name, direction, list(command)))
+
+
+@click.command()
+@click.argument("run")
+def stop(run: str) -> None:
+    """End a run that is going on; resume can go on with it."""
+    from swarm.care import stop_run
+
+    click.echo(stop_run(find_run(PROJECT, run)))
+
+
+@click.command()
+@click.argument("run")
+@flags.minutes
+@flags.hours
+@flags.detach
+@flags.unverified
+@flags.keep_open
+@click.option("--budget", type=float, metavar="DOLLARS", help="What the run may spend in all, from its start on.")
+@flags.yes
+def resume(run: str, minutes, hours, detach: bool, no_verify: bool, keep_open: bool, budget: float | None, yes: bool) -> None:
+    """Go on with a run that was stopped or killed.
+
+    --minutes or --hours gives it more time, --budget more money. A run whose winner was verified on the sealed part is closed for good.
+    """
+    from swarm.care import go_on_in_background
+    from swarm.operation import paid_again, seconds_of
+
+    paths = find_run(PROJECT, run)
+    if read_config(paths)["isolation"] != "none":
+        walls(False)
+    seconds = seconds_of(minutes, hours)
+    paid_again(paths, budget, keep_open and seconds is None, lambda text: flags.agree(text, yes))
+    if detach:
+        click.echo(go_on_in_background(paths, PROJECT, seconds, no_verify, keep_open))
+    else:
+        operate_here(paths, seconds, no_verify, keep_open)
+
+
+@click.command("verify")
+@click.argument("run")
+@click.argument("submissions", nargs=-1)
+@as_json
+def verify_run(run: str, submissions: tuple[str, ...], as_json: bool) -> None:
+    """Open the sealed part for the winner of a run and two controls, or for SUBMISSIONS (at most five). This closes the run."""
+    from swarm.verification import finalists, verify
+    from view.scores import sealed_text
+
+    paths = find_run(PROJECT, run)
+    ledger = Ledger(paths.ledger)
+    chosen = list(submissions) or finalists(ledger)
+    if not chosen:
+        raise UserError(f"run {paths.name} has no scored submission to verify")
+    sealed = verify(paths, chosen, lambda verdict: None, **({"beside": 0} if submissions else {}))
+    keep_report(paths)
+    say(sealed, sealed_text(sealed, ledger.verdicts), as_json)
+
+
+@click.command()
+@click.argument("run")
+@click.option("--force", is_flag=True, help="Also delete branches that are merged nowhere.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def clean(run: str, force: bool, yes: bool) -> None:
+    """Remove a run's folder and its merged branches (with --force all of them)."""
+    from swarm.care import clean_plan, clean_run
+
+    # A run that was cleaned before may have left branches behind, and no folder to find it by.
+    paths = RunPaths(runs_folder(PROJECT) / run) if NAME.fullmatch(run) else find_run(PROJECT, run)
+    plan = clean_plan(paths, force, PROJECT)
+    click.echo(plan["text"])
+    if not yes:
+        if not sys.stdin.isatty():
+            raise UserError("clean asks first: say --yes where there is no terminal")
+        click.confirm("go ahead?", abort=True)
+    clean_run(paths, plan, PROJECT)
+    click.echo(f"removed run {paths.name}" + (", but for the branches that are merged nowhere" if plan["keep"] else ""))
