@@ -4,6 +4,7 @@
 #   make test    set up, run all tests (downloads are kept in .aar-home/, or in AAR_HOME where that is set)
 #   make bench   the figures of bench/, written to bench/results/, all of them one after the other. One alone, with
 #                its own options: make bench BENCH=spine ARGS="--only smoke" (python -m bench.spine --help says which)
+#   make pictures RUN=name    the pictures of the README, taken of a run (needs a chromium)
 #   make setup   only .venv, with the exact versions of requirements.lock
 #   make clean   remove what the targets above made here; runs in .aar/ and AAR_HOME are kept
 #
@@ -30,7 +31,7 @@ $(shell rm -rf $(VENV))
 endif
 endif
 
-.PHONY: run test bench setup clean
+.PHONY: run test bench pictures setup clean
 .DEFAULT_GOAL := run
 
 run: setup
@@ -47,6 +48,9 @@ bench: setup
 	$(AAR) prepare smoke
 	$(AAR) prepare reviews
 	for name in $(BENCH); do $(KEYLESS) $(VENV)/bin/python -m bench.$$name $(ARGS) || exit; done
+
+pictures: setup
+	$(KEYLESS) $(VENV)/bin/python -m view.pictures $(RUN)
 
 clean:
 	rm -rf $(VENV) .aar-home .pytest_cache

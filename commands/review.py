@@ -9,6 +9,7 @@ import click
 from commands.common import PROJECT, as_json, keep_report, say
 from state.ledger import Ledger
 from state.paths import find_run
+from state.record import read_record
 
 
 @click.command()
@@ -32,17 +33,23 @@ def status(run: str | None, watch: bool, as_json: bool) -> None:
 @click.command()
 @click.argument("run", required=False)
 @click.option("--agent", help="Only of this agent.")
-@click.option("--type", "kinds", help="Only these kinds, such as idea,verdict,post,nudge,error.")
+@click.option("--type", "types", help="Only these kinds, such as idea,verdict,post,nudge,error.")
 @click.option("--grep", metavar="TEXT", help="Only lines that hold this.")
 @click.option("--since", metavar="10m", help="Only the last so many s, m, h or d of the run.")
 @click.option("--last", type=click.IntRange(min=1), metavar="N", help="Only the last N lines.")
 @click.option("--follow", "-f", is_flag=True, help="Go on as the run does.")
 @as_json
-def log(run: str | None, as_json: bool, **asked) -> None:
+def log(run: str | None, follow: bool, as_json: bool, **asked) -> None:
     """The story of a run as it happened: ideas, verdicts, posts, nudges, errors."""
-    from view.log import tell_log
+    from view.log import follow as go_along
+    from view.log import log_facts, log_text
 
-    tell_log(find_run(PROJECT, run), as_json=as_json, **asked)
+    paths = find_run(PROJECT, run)
+    if follow:
+        go_along(paths, as_json=as_json, **asked)
+    else:
+        facts = log_facts(read_record(paths), **asked)
+        say(facts, log_text(facts), as_json)
 
 
 @click.command()
@@ -63,7 +70,6 @@ def scores(run: str | None, as_json: bool, limit: int) -> None:
 @as_json
 def show(submission: str, run: str | None, as_json: bool) -> None:
     """One submission (s0007, or best): its code, what it changed, its verdict, posts about it, what it cost."""
-    from state.record import read_record
     from view.show import show_facts, show_text
 
     facts = show_facts(read_record(find_run(PROJECT, run)), submission)
@@ -91,12 +97,14 @@ def report(run: str | None, out: Path | None) -> None:
 def compare(runs: tuple[str, ...], html: Path | None, as_json: bool) -> None:
     """Which prompt, model or researcher is better: runs that were started alike are one side; commas say otherwise."""
     from view.compare import compare_facts, compare_text
+    from view.recipes import split_sides
 
-    facts = compare_facts(PROJECT, runs)
+    names, sides = split_sides(runs)
+    facts = compare_facts([read_record(find_run(PROJECT, name)) for name in names], sides)
     if html is not None:
         from view.compare_page import write_compare
 
-        write_compare(facts, html)
+        click.echo(f"wrote {write_compare(facts, html)['file']}", err=True)
     say(facts, compare_text(facts), as_json)
 
 
@@ -105,7 +113,6 @@ def compare(runs: tuple[str, ...], html: Path | None, as_json: bool) -> None:
 @click.option("--speed", type=click.FloatRange(min=0, min_open=True), help="So many times as fast as it was. Default: over in a minute.")
 def replay(run: str | None, speed: float | None) -> None:
     """See a run's status go by, as it was, from its files alone."""
-    from state.record import read_record
     from view.replay import replay as play
 
     play(read_record(find_run(PROJECT, run)), speed)

@@ -43,7 +43,8 @@ def open_bundle(file: Path, name: str | None) -> None:
 @as_json
 def finalize(run: str, method: str, branch: str | None, as_name: str | None, as_json: bool) -> None:
     """A clean branch for a method (a submission, a method file, or best): one commit an accepted idea, ready to merge."""
-    from swarm.finalize import finalize as make, finalize_text
+    from swarm.finalize import finalize as make
+    from swarm.finalize import finalize_text
 
     facts = make(find_run(PROJECT, run), PROJECT, method, branch, as_name)
     say(facts, finalize_text(facts), as_json)

@@ -73,3 +73,9 @@ def _git(repo: Path, *arguments: str) -> str:
         return ""
     done = subprocess.run(["git", "--git-dir", str(repo), *arguments], capture_output=True, stdin=subprocess.DEVNULL)
     return done.stdout.decode("utf-8", "replace")
+
+
+def read_tree(repo: Path, commit: str) -> dict[str, str]:
+    """name -> object id of what lies at the top of a commit: two commits with the same id for a folder have the same files in it."""
+    rows = (line.partition("\t") for line in _git(repo, "ls-tree", commit).splitlines())
+    return {name: about.split()[2] for about, _, name in rows}

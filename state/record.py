@@ -10,7 +10,10 @@ from __future__ import annotations
 
 import datetime
 import json
+from bisect import bisect_right
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import accumulate
 from pathlib import Path
 
 from state.config import read_config
@@ -61,10 +64,11 @@ class Record:
         start, then = parse_time(self.config.get("created")), parse_time(time)
         return max(0.0, (then - start).total_seconds()) if start and then else 0.0
 
-    def competing(self) -> list[dict]:
-        """Verdicts of the main track in the order they came, without repeats of code that was scored before."""
-        return [v for v in self.verdicts.values() if v["status"] == "scored" and v.get("track", "main") == "main"
-                and not v.get("same_as") and "near-duplicate" not in (v.get("flags") or ())]
+    def dollars(self) -> Callable[[float], float]:
+        """Seconds since the start -> what models had cost by then."""
+        calls = sorted((self.seconds(call.get("time")), call["dollars"]) for call in self.calls)
+        times, totals = [at for at, _ in calls], [0.0, *accumulate(cost for _, cost in calls)]
+        return lambda at: totals[bisect_right(times, at)]
 
     def source(self, submission: str) -> str | None:
         """The method file of a submission, from its commit; None where the repository lacks it."""

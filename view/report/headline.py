@@ -14,7 +14,7 @@ from stats.ablation import steps
 from stats.exposure import exposure
 from stats.ranking import contenders
 from stats.selection import luck, owed_to_selection
-from view.format import NONE_STAMP, clean, count, duration, figure, lift_of, pgr_of, recipe_pgr_of
+from view.format import NONE_STAMP, clean, count, duration, figure, interval, lift_of, pgr_of, recipe_pgr_of
 from view.report.yardstick import library_figures, nearest_by_code, yardstick
 from view.status import run_state
 
@@ -111,6 +111,8 @@ def _figures(record: Record, public: dict, sealed: dict | None) -> list[dict]:
         words = f"{near['similarity']:.0%} of its code"
         answers = (sealed or {}).get("nearest_by_predictions")
         words += f"; by answers {clean(answers['method'], 60)}, {answers['agreement']:.0%} alike" if answers else ""
+        if answers and answers.get("over") is not None:
+            words += f", which this one exceeds by {interval(answers['over'], answers['over_low'], answers['over_high'], signed=True)} PGR, sealed"
         rows.append(_figure("nearest in the library", clean(near["method"], 60), words, f"#{name}"))
     return rows
 
@@ -141,6 +143,7 @@ def _believe(record: Record, public: dict, sealed: dict | None) -> list[dict]:
         checks.append(_check(True if opened == 1 else None, text, "#sealed"))
     flags = [*(public.get("flags") or ()), *((sealed or {}).get("flags") or ())]
     checks.append(_check(not flags, f"flagged: {clean(', '.join(dict.fromkeys(flags)), 200)}" if flags else "no audit raised a flag", "#audit"))
+    checks += _against_the_known(record, public)
     shuffled, pgr = public.get("permuted_pgr"), public.get("pgr")
     if shuffled is not None and pgr:
         needs = shuffled < TEACHERLESS * pgr
@@ -157,6 +160,21 @@ def _believe(record: Record, public: dict, sealed: dict | None) -> list[dict]:
         bound = "no bound holds on what they could have gained by it: only the sealed part tells" if told.pgr is None else f"who used them all gains at most {told.pgr:.2f} PGR"
         checks.append(_check(None if told.pgr is None else True, f"{told.verdicts} verdicts were told on the public items; {bound}", "#audit"))
     return checks + [_check(False, stamp, "#audit") for stamp in _stamps(record) if stamp != NONE_STAMP]
+
+
+def _against_the_known(record: Record, public: dict) -> list[dict]:
+    """Whether the winner is better than what was there before: the library, and the search without a model."""
+    library, known, pgr, checks = library_figures(record)[:1], yardstick(record), public.get("pgr"), []
+    if library and pgr is not None:
+        best = library[0]
+        beats, name = pgr > best["pgr"], clean(best["method"], 60)
+        words = f"better than the library's best, {name}" if beats else f"no better than the library's {name}, which was known before"
+        checks.append(_check(beats, f"{words}: {pgr:.2f} against {best['pgr']:.2f}, both public", "#yardstick"))
+    if known and pgr is not None and record.config.get("researcher") != "search":
+        beats = pgr > known["pgr"]
+        words = f"{'beats' if beats else 'does not beat'} the search yardstick at equal evaluations: {pgr:.2f} against {known['pgr']:.2f}"
+        checks.append(_check(beats, words, "#yardstick"))
+    return checks
 
 
 def _rivals(record: Record, public: dict) -> int:

@@ -1,0 +1,124 @@
+"""The report on the board of a run that goes on: fresh, out of the way, and with nothing that agents must not see."""
+
+import base64
+import re
+import time
+import zlib
+from contextlib import contextmanager
+
+import psutil
+import pytest
+
+from state.files import append_jsonl
+from tests.view.made import add, make_run, verdict, write_state
+from view.keeper import ReportKeeper
+
+DIAGNOSTICS = {"accuracy": 0.70717171, "accuracy_where_teacher_right": 0.81828282, "accuracy_where_teacher_wrong": 0.43939393, "lift_by_draw": [0.05454545] * 8}
+
+
+def all_of(report) -> str:
+    """The text of a report, with what lies in it compressed."""
+    text = report.read_text()
+    packed = re.findall(r'<script type="text/plain" data-chunk="\d+">([^<]+)</script>', text)
+    assert packed
+    return text + "".join(zlib.decompress(base64.b64decode(chunk)).decode() for chunk in packed)
+
+
+class Silent:
+    def __init__(self):
+        self.states = []
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+    def update(self, state):
+        self.states.append(state)
+
+
+@contextmanager
+def kept(paths, every=0.0):
+    keeper = ReportKeeper(paths, Silent(), every_seconds=every)
+    with keeper:
+        yield keeper
+
+
+def until(keeper, condition, seconds=60.0):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, f"not within {seconds} s: {keeper.paths.log.read_text() if keeper.paths.log.exists() else ''}"
+        keeper.update({})
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def paths(tmp_path):
+    paths = make_run(tmp_path)
+    write_state(paths, "running")
+    return paths
+
+
+def test_the_report_of_a_run_that_goes_on_holds_no_figure_that_agents_must_not_see(paths):
+    with kept(paths) as keeper:
+        add(paths, verdict("s0001", pgr=0.61234567, **DIAGNOSTICS))
+        paths.evaluator.mkdir()
+        append_jsonl(paths.evaluator / "sealed.jsonl", {**verdict("s0001", pgr=0.57654321), "openings": 1})
+        until(keeper, keeper.report.exists)
+    text = all_of(keeper.report)
+    assert "0.61" in text and "s0001" in text
+    for hidden in ("0.6123", "0.7071", "0.8182", "0.4393", "0.0545", "0.5765"):
+        assert hidden not in text, hidden
+
+
+def test_what_an_operator_may_see_would_be_there_in_a_report_for_a_person(paths):
+    """The positive control of the test above: the same figures, not public."""
+    from view.report.build import write_report
+
+    add(paths, verdict("s0001", pgr=0.61234567, **DIAGNOSTICS))
+    write_report(paths, paths.root / "report.html", public=False, tell=None)
+    text = all_of(paths.root / "report.html")
+    assert "0.70717171" in text and "0.61234567" in text
+
+
+def test_it_is_written_again_when_there_is_something_new_and_only_then(paths):
+    with kept(paths) as keeper:
+        add(paths, verdict("s0001"))
+        until(keeper, keeper.report.exists)
+        until(keeper, lambda: keeper._process is None)
+        first = keeper.report.stat().st_mtime_ns
+        keeper._next = 0.0
+        for _ in range(20):
+            keeper.update({})
+        assert keeper._process is None and keeper.report.stat().st_mtime_ns == first
+        add(paths, verdict("s0002"))
+        keeper._next = 0.0
+        until(keeper, lambda: "s0002" in keeper.report.read_text())
+
+
+def test_the_next_report_waits_so_long_that_reports_take_a_small_share_of_a_core(paths):
+    with kept(paths) as keeper:
+        add(paths, verdict("s0001"))
+        began = time.monotonic()
+        until(keeper, lambda: keeper.report.exists() and keeper._process is None)
+        took = time.monotonic() - began
+        assert keeper._next - time.monotonic() > 10 * took
+
+
+def test_the_process_that_writes_it_has_the_lowest_priority_and_dies_with_its_keeper(paths):
+    with kept(paths) as keeper:
+        add(paths, verdict("s0001"))
+        keeper.update({})
+        process = psutil.Process(keeper._process.pid)
+        end = time.monotonic() + 30
+        while process.is_running() and process.status() != psutil.STATUS_ZOMBIE and process.nice() != 19 and time.monotonic() < end:
+            time.sleep(0.02)
+        assert process.status() == psutil.STATUS_ZOMBIE or process.nice() == 19
+    assert not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+
+
+def test_the_view_within_is_told_everything(paths):
+    with kept(paths, every=1000.0) as keeper:
+        keeper.update({"state": "running"})
+    assert keeper.view.states == [{"state": "running"}]

@@ -1,0 +1,83 @@
+"""Two more sections of tables, in the form of `view.report.sections`: sealed figures beside public ones, and the transfer matrix."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+
+from state.record import Record
+from stats.selection import owed_to_selection
+from view.format import clean, count, figure, lift_of, pgr_of, recipe_pgr_of
+from view.scores import failure_words
+from view.transfer import MARK
+
+
+def sealed_section(record: Record) -> dict:
+    """Sealed figures beside the public ones of the same submissions; where nothing was opened, that."""
+    about = {"id": "sealed", "title": "On the sealed part", "tables": [], "notes": []}
+    if not record.sealed:
+        waits = "Nothing of this run is shown from the sealed part while it accepts submissions." if record.public and not record.closed else (
+            "The sealed part was not opened for this run: all figures here are from the public part, on which the best were chosen.")
+        return {**about, "intro": f"{waits} `python aar.py verify {record.name}` opens it once, and closes the run."}
+    header = ["submission", "role", "method", "public PGR", "sealed PGR", "own ceiling PGR", "public lift", "sealed lift", "draws"]
+    rows, notes = [], []
+    for verdict in record.sealed:
+        name = verdict["submission"]
+        link = {"text": clean(name, 12), "href": f"#{name}"}
+        role = "control" if verdict.get("control") else "finalist"
+        if verdict.get("status") != "scored":
+            notes.append(f"{clean(name, 12)} ({role}) {clean(verdict.get('status'), 20)}: {failure_words(verdict)}")
+            continue
+        before = record.verdicts.get(name, {})
+        rows.append([link, role, clean(PurePosixPath(verdict["method"]).name, 60), pgr_of(before), pgr_of(verdict), recipe_pgr_of(verdict), lift_of(before),
+                     lift_of(verdict), str(verdict["draws"])])  # fmt: skip
+        if verdict.get("recipe_ceiling_accuracy") is not None:
+            notes.append(
+                f"{clean(name, 12)} trained on true labels by its own recipe reaches accuracy {figure(verdict['recipe_ceiling_accuracy'], digits=3)}, the task's "
+                f"ceiling {figure(verdict.get('ceiling_accuracy'), digits=3)}; its own ceiling PGR is measured against the former."
+            )
+    notes += [owed] if (owed := owed_to_selection(record.sealed, record.verdicts)) else []
+    openings = max((verdict.get("openings") or 0 for verdict in record.sealed), default=0)
+    opened = f" It has been opened {count(openings, 'time')} for this task on this machine." if openings else ""
+    intro = f"Items and draws that gave no feedback to anybody. Finalists were chosen by their public figures, controls by chance.{opened}"
+    return {**about, "intro": intro, "tables": [_table("Sealed figures beside the public ones", header, rows, header[3:])], "notes": notes}
+
+
+def transfer_section(record: Record) -> dict | None:
+    """The matrix of methods and tasks; None where nothing was taken to other tasks."""
+    found = record.transfer
+    if not found.get("rows"):
+        return None
+    tasks = [one["task"] for one in found["tasks"]]
+    titles = [clean(task, 40) + (MARK if task == found.get("developed_on") else "") for task in tasks]
+    cells = {(row["method"], row["task"]): row for row in found["rows"]}
+    tables = []
+    for title, shown in (("PGR", pgr_of), ("Lift over tuned naive", lift_of)):
+        rows = []
+        for method in found["methods"]:
+            row = [_named(record, method), *(_cell(cells.get((method, task)), shown) for task in tasks)]
+            rows.append(row + ([clean(found.get("worst", {}).get(method) or "n/a", 40)] if shown is pgr_of else []))
+        tables.append(_table(f"{title} by task", ["method", *titles, *(["worst"] if shown is pgr_of else [])], rows, titles))
+    notes = [f"{clean(row['method'], 60)} on {clean(row['task'], 40)}: {failure_words(row)}" for row in found["rows"] if row["status"] != "scored"]
+    notes += [f"{clean(one['task'], 40)}: {clean(one['error'], 200)}" for one in found.get("missing", ())]
+    for task in found["tasks"]:
+        notes.append(f"{clean(task['task'], 40)}: {count(task['draws'], 'draw')}, anchors weak {figure(task.get('weak_accuracy'), digits=3)}, tuned naive "
+                     f"{figure(task.get('tuned_naive_accuracy'), digits=3)}, ceiling {figure(task.get('ceiling_accuracy'), digits=3)}"
+                     + ("; nothing is ever developed on it" if task.get("transfer_only") else ""))  # fmt: skip
+    intro = "The best methods as they are, with the constants that were chosen here, on tasks that nobody chose them for."
+    return {"id": "transfer", "title": "On other tasks", "intro": intro, "tables": tables, "notes": notes}
+
+
+def _named(record: Record, method: str) -> dict | str:
+    """Methods of a run are called "s0012 name.py"."""
+    name = method.split(" ", 1)[0]
+    return {"text": clean(method, 60), "href": f"#{name}"} if name in record.submissions else clean(method, 60)
+
+
+def _cell(row: dict | None, shown) -> str:
+    if row is None:
+        return "n/a"
+    return shown(row) if row["status"] == "scored" else clean(row["status"], 20)
+
+
+def _table(caption: str, header: list[str], rows: list[list], right: list[str]) -> dict:
+    return {"caption": caption, "header": header, "rows": rows, "right": right}
