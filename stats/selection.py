@@ -91,8 +91,9 @@ def luck(verdicts: Sequence[dict]) -> Luck | None:
     return Luck(len(rivals), noise, expected_maximum(len(rivals)) * noise, dict(zip(names, values, strict=True)))
 
 
-def owed_to_selection(sealed: Sequence[dict], public: Mapping[str, dict]) -> str | None:
-    """What the finalists lost from public to sealed beside what the controls did, in words; None without both.
+def selection_gap(sealed: Sequence[dict], public: Mapping[str, dict]) -> tuple[float, float, int] | None:
+    """By how much PGR the finalists changed from public to sealed, by how much the controls did, and how many controls there are; None
+    without both.
 
     `sealed`: verdicts, some with `control`; `public`: submission -> verdict. Finalists are the best on the leaderboard, not whatever
     somebody asked for; each counts once. What controls change by is due to other draws and items.
@@ -107,10 +108,19 @@ def owed_to_selection(sealed: Sequence[dict], public: Mapping[str, dict]) -> str
     if not changed[False] or not changed[True]:
         return None
     chosen, drawn = (round(mean(changed[control].values()), 2) for control in (False, True))
+    return chosen, drawn, len(changed[True])
+
+
+def owed_to_selection(sealed: Sequence[dict], public: Mapping[str, dict]) -> str | None:
+    """The same in words."""
+    found = selection_gap(sealed, public)
+    if found is None:
+        return None
+    chosen, drawn, controls = found
     gap = round(drawn - chosen, 2)
     more = f"lost {gap:.2f} more than" if gap > 0 else f"lost {-gap:.2f} less than" if gap < 0 else "changed as much as"
     owed = "which is what they owed to having been chosen" if gap > 0 else "so nothing shows that they owed anything to having been chosen"
     return (
-        f"From public to sealed, finalists changed by {chosen:+.2f} PGR and controls by {drawn:+.2f} (mean of {len(changed[True])}): "
+        f"From public to sealed, finalists changed by {chosen:+.2f} PGR and controls by {drawn:+.2f} (mean of {controls}): "
         f"finalists {more} controls, {owed}, as far as so few can tell."
     )

@@ -13,7 +13,7 @@ from state.record import Record
 from stats.ablation import steps
 from stats.exposure import exposure
 from stats.ranking import contenders
-from stats.selection import luck, owed_to_selection
+from stats.selection import luck, selection_gap
 from view.format import NONE_STAMP, clean, count, duration, figure, interval, lift_of, pgr_of, recipe_pgr_of
 from view.report.yardstick import library_figures, nearest_by_code, yardstick
 from view.status import run_state
@@ -102,7 +102,7 @@ def _figures(record: Record, public: dict, sealed: dict | None) -> list[dict]:
     rows += [_figure("PGR, public", pgr_of(public), chosen, f"#{name}"), _figure("lift over tuned naive, public", lift_of(public), f"{public['rung']} rung, {count(public['draws'], 'draw')}", f"#{name}")]
     best = library_figures(record)[:1]
     if best:
-        rows.append(_figure("best of the library", pgr_of(best[0]), clean(best[0]["method"], 60) + ", by `baselines`, public", "#yardstick"))
+        rows.append(_figure("best of the library", pgr_of(best[0]), clean(best[0]["method"], 60) + ", public", "#yardstick"))
     known = yardstick(record)
     if known:
         rows.append(_figure("search yardstick", f"{known['pgr']:.2f}", known["words"], "#yardstick"))
@@ -135,11 +135,13 @@ def _believe(record: Record, public: dict, sealed: dict | None) -> list[dict]:
     else:
         holds = sealed["lift_low"] > 0
         checks.append(_check(holds, f"its lift {'holds' if holds else 'does not hold'} on the sealed part: {lift_of(sealed)}", "#sealed"))
-        if owed := owed_to_selection(record.sealed, record.verdicts):
-            checks.append(_check(None if "lost" in owed and "more than" in owed else True, owed, "#sealed"))
+        if found := selection_gap(record.sealed, record.verdicts):
+            chosen, drawn, _ = found
+            owed = f"owed {drawn - chosen:.2f} to having been chosen" if drawn > chosen else "owed nothing to having been chosen, as far as that tells"
+            checks.append(_check(None if drawn > chosen else True, f"from public to sealed it changed by {chosen:+.2f}, controls by {drawn:+.2f}: it {owed}", "#sealed"))
         opened = sealed.get("openings") or 1
         text = "the sealed part of this task was opened for the first time here" if opened == 1 else (
-            f"the sealed part of this task was opened {opened} times on this machine: who chooses among runs by it should widen the interval (`compare` does)")
+            f"the sealed part was opened {opened} times here: who chooses among runs by it widens the interval (`compare` does)")
         checks.append(_check(True if opened == 1 else None, text, "#sealed"))
     flags = [*(public.get("flags") or ()), *((sealed or {}).get("flags") or ())]
     checks.append(_check(not flags, f"flagged: {clean(', '.join(dict.fromkeys(flags)), 200)}" if flags else "no audit raised a flag", "#audit"))
@@ -157,8 +159,8 @@ def _believe(record: Record, public: dict, sealed: dict | None) -> list[dict]:
     checks.append(_check(walls, f"walls: {clean(record.config.get('isolation', '?'), 20)}{blocked}" if walls else NONE_STAMP, "#audit"))
     told = exposure(list(record.verdicts.values()), [bits_told(verdict) for verdict in record.verdicts.values()])
     if told.items is not None:
-        bound = "no bound holds on what they could have gained by it: only the sealed part tells" if told.pgr is None else f"who used them all gains at most {told.pgr:.2f} PGR"
-        checks.append(_check(None if told.pgr is None else True, f"{told.verdicts} verdicts were told on the public items; {bound}", "#audit"))
+        bound = "only the sealed part tells what was gained by that" if told.pgr is None else f"who used them all gains at most {told.pgr:.2f} PGR"
+        checks.append(_check(None if told.pgr is None else True, f"{told.verdicts} verdicts told of the public items: {bound}", "#audit"))
     return checks + [_check(False, stamp, "#audit") for stamp in _stamps(record) if stamp != NONE_STAMP]
 
 
