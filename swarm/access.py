@@ -13,6 +13,9 @@ from state.ledger import Ledger
 from state.paths import RunPaths
 from swarm.repo import RunRepo
 
+OPENED = "opened.json"
+"""In the folder of a run that was opened from a bundle: {"file", "sha256", "time", "packed", "mirrored"}."""
+
 
 def load_config(paths: RunPaths) -> dict:
     """run.toml and the people who joined since."""
@@ -29,11 +32,26 @@ def current_budget(paths: RunPaths, config: dict) -> dict:
 
 
 def open_repo(paths: RunPaths, config: dict) -> RunRepo:
-    return RunRepo(paths.repo, paths.name, Path(config["user_git"]))
+    return RunRepo(paths.repo, config["name"], Path(config["user_git"]))  # one that was opened may have a folder of another name
+
+
+def read_opened(paths: RunPaths) -> dict | None:
+    """What is known of the bundle that a run was opened from; None where it is a run of this machine."""
+    try:
+        return json.loads((paths.root / OPENED).read_text())
+    except FileNotFoundError:
+        return None
+
+
+def check_own(paths: RunPaths) -> None:
+    """UserError where a run was opened from a bundle: it is there to be read."""
+    if (opened := read_opened(paths)) is not None:
+        raise UserError(f"run {paths.name} was opened from the bundle {opened['file']}: it can be looked at, not gone on with")
 
 
 def hold_run(paths: RunPaths) -> FileLock:
-    """The lock that makes one process the operator of a run. UserError where another one is."""
+    """The lock that makes one process the operator of a run. UserError where another one is, or where none may be."""
+    check_own(paths)
     lock = FileLock(paths.lock)
     try:
         lock.acquire(timeout=0)
@@ -54,7 +72,8 @@ def is_operated(paths: RunPaths) -> bool:
 
 
 def open_for_submissions(paths: RunPaths) -> None:
-    """UserError where the run's sealed figures are known: they must reach no agent that can still submit."""
+    """UserError where the run's sealed figures are known: they must reach no agent that can still submit. Or where it is not ours."""
+    check_own(paths)
     opened = any(event["event"] == "sealed-opening" for event in Ledger(paths.ledger).events)
     if opened and not (paths.board / "verification.md").exists():
         raise UserError(f"the verification of run {paths.name} was cut off: `python aar.py verify {paths.name}` completes it")

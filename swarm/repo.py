@@ -19,7 +19,6 @@ from git.exc import InvalidGitRepositoryError, NoSuchPathError
 
 from state.errors import UserError
 
-
 FREE = ("prompts/", "aar.toml")
 
 
