@@ -24,7 +24,7 @@ def walls(allow_unisolated: bool) -> str:
     return settled_isolation(allow_unisolated, lambda text: click.echo(text, err=True))
 
 
-def keep_report(paths: RunPaths) -> Path:
+def keep_report(paths: RunPaths, quiet: bool = False) -> Path:
     """Write a run's report for the person at the machine, and the one on its board, which is committed where nobody operates the
     run; the person's file. What each component of the winner is worth is asked of the evaluator, where its private files are here."""
     from state.files import write_atomic
@@ -45,7 +45,7 @@ def keep_report(paths: RunPaths) -> Path:
         pairs = paired_differences(paths, public["submission"], others) if others else []
         write_atomic(paths.root / PAIRS, json.dumps({"winner": public["submission"], "pairs": pairs}))
     report = paths.root / "report.html"
-    write_report(paths, report, public=False, tell=tell)
+    write_report(paths, report, public=False, tell=None if quiet else tell)
     if not is_operated(paths):  # else its operator keeps it
         if record.closed:
             write_atomic(paths.board / "report.html", report.read_bytes())

@@ -127,7 +127,7 @@ def verify_run(run: str, submissions: tuple[str, ...], as_json: bool) -> None:
     if not chosen:
         raise UserError(f"run {paths.name} has no scored submission to verify")
     sealed = verify(paths, chosen, lambda verdict: None, **({"beside": 0} if submissions else {}))
-    keep_report(paths)
+    keep_report(paths, quiet=as_json)
     say(sealed, sealed_text(sealed, ledger.verdicts), as_json)
 
 

@@ -262,6 +262,8 @@ def operate(
         open_for_submissions(paths)
         task_views(load_config(paths)["task"])  # prepared on this machine?
         operator = Operator(paths, show, take_key(), keep_open)
+        if paths.state.exists():
+            operator.desk.ledger_event("resumed", None, "")
         if not operator.supervisor.workers and not keep_open:
             raise UserError(f"run {paths.name} is for people only: `resume {paths.name} --keep-open` opens it, `verify {paths.name}` closes it")
         if seconds is not None:

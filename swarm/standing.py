@@ -40,11 +40,17 @@ class Standing:
             "seconds_limit": operator.config["seconds_limit"],
             "time": utc_now(),
             "queue": desk.waiting(),
+            "slots_used": len(desk.rungs) + self._jobs(),
             "agents": {name: self._agent(name, facts) for name in names},
             "best": facts["best"],
             "problems": desk.problems,
             **money,
         }
+
+    def _jobs(self) -> int:
+        """Jobs that run in a slot; an agent has one at a time."""
+        jobs = self.operator.desk.jobs
+        return sum(any(job["state"] == "running" for job in jobs.listed(agent)) for agent in jobs.busy)
 
     def _facts(self, names: tuple[str, ...]) -> dict:
         """What the ledger says of each agent and of the run; worked out again only where the ledger has grown."""

@@ -12,9 +12,9 @@ import re
 import shutil
 import sys
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from rich.cells import cell_len
+from rich.cells import cell_len, chop_cells, set_cell_size
 
 # ESC or its one-byte C1 forms, with what belongs to them: [ ... letter (CSI), ] ... BEL or ST (OSC), and the other strings.
 ESCAPES = re.compile(
@@ -24,6 +24,8 @@ ESCAPES = re.compile(
 )
 UNSEEN = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
 """Unicode categories that print nothing or steer what is printed: controls, format and bidi marks, line separators."""
+LEAST = 16
+"""How narrow a column becomes at most that gives way to others."""
 NONE_STAMP = "ISOLATION: NONE - no walls stood between this code and the labels; these figures prove nothing"
 
 
@@ -102,30 +104,77 @@ def count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def columns(
-    header: Sequence[str], rows: Sequence[Sequence[object]], right: Sequence[str] = (), spare: Sequence[str] = ()
-) -> str:
-    """Rows under a header in aligned columns, never cut or wrapped, so that `grep` and `awk` work on them.
+def terminal_width() -> int | None:
+    """Columns of the terminal that standard output is; None where it is none, and lines may be as long as they are."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
-    `right`: the names of the columns that are aligned to the right. `spare`: columns that are left out, in this order, in a
-    terminal too narrow for all. Cells must be clean already.
+
+def short(text: str, cells: int) -> str:
+    """`text` in at most `cells` columns of a terminal; what is cut off leaves an ellipsis."""
+    return text if cell_len(text) <= cells else set_cell_size(text, max(0, cells - 1)).rstrip() + "…"
+
+
+def fold(text: str, width: int | None, indent: int = 0) -> list[str]:
+    """`text` in lines of at most `width` columns of a terminal, broken between words; all but the first begin with `indent` spaces."""
+    if width is None or cell_len(text) <= width:
+        return [text]
+    words = text.lstrip(" ")
+    lines, line, lead = [], "", " " * min(len(text) - len(words), max(0, width - 2))
+    for word in words.split(" "):
+        longer = f"{line} {word}" if line else lead + word
+        while cell_len(longer) > width:
+            if line:
+                lines.append(line)
+                line = ""
+            else:  # a word that is too long by itself
+                piece = chop_cells(word, max(1, width - len(lead)))[0] or word[0]
+                lines.append(lead + piece)
+                word = word[len(piece) :]
+            lead = " " * min(indent, max(0, width - 2))
+            longer = lead + word
+        line = longer
+    return [*lines, line]
+
+
+def left_out_words(names: Iterable[str], larger: str = "wider") -> str:
+    """What a small terminal has no room for, in words; "" where that is nothing."""
+    told = ", ".join(names)
+    return f"left out for lack of room: {told} (--json or a {larger} terminal shows them)" if told else ""
+
+
+def columns(
+    header: Sequence[str], rows: Sequence[Sequence[object]], right: Sequence[str] = (), spare: Sequence[str] = (), gives: str = ""
+) -> str:
+    """Rows under a header in aligned columns, never wrapped, so that `grep` and `awk` work on them.
+
+    `right`: the names of the columns that are aligned to the right. In a terminal too narrow for all, cells of the column `gives`
+    are cut down to LEAST, then columns named in `spare` are left out, in this order, and a last line says which. Cells must
+    be clean already.
     """
     cells = [list(header)] + [[str(cell) for cell in row] for row in rows]
-    widths = [max(cell_len(row[i]) for row in cells) for i in range(len(header))]
-    room = shutil.get_terminal_size().columns if sys.stdout.isatty() else sys.maxsize
+    widths = {name: max(cell_len(row[at]) for row in cells) for at, name in enumerate(header)}
+    room, least = terminal_width() or sys.maxsize, dict(widths)
+    if gives:
+        least[gives] = min(widths[gives], LEAST)
+    left_out: list[str] = []
     for name in spare:
-        if sum(widths) + 2 * (len(widths) - 1) <= room:
+        if sum(least.values()) + 2 * (len(least) - 1) <= room:
             break
-        at = header.index(name)
-        header = [*header[:at], *header[at + 1 :]]
-        cells = [[*row[:at], *row[at + 1 :]] for row in cells]
-        del widths[at]
-    to_right = [name in right for name in header]
+        del widths[name], least[name]
+        left_out.append(name)
+    over = sum(widths.values()) + 2 * (len(widths) - 1) - room
+    if gives and over > 0:
+        widths[gives] = max(least[gives], widths[gives] - over)
+    shown = [(at, name, widths[name], name in right) for at, name in enumerate(header) if name in widths]
     lines = []
     for row in cells:
-        padding = [" " * (width - cell_len(cell)) for cell, width in zip(row, widths, strict=True)]
-        lines.append("  ".join(p + c if r else c + p for c, p, r in zip(row, padding, to_right, strict=True)).rstrip())
-    return "\n".join(lines)
+        line = []
+        for at, name, width, to_right in shown:
+            cell = short(row[at], width) if name == gives else row[at]
+            padding = " " * (width - cell_len(cell))
+            line.append(padding + cell if to_right else cell + padding)
+        lines.append("  ".join(line).rstrip())
+    return "\n".join([*lines, *(fold(left_out_words(left_out), room) if left_out else [])])
 
 
 def tell(text: str) -> None:

@@ -13,23 +13,14 @@ from types import TracebackType
 
 from rich.console import Console, Group
 from rich.live import Live
-from rich.table import Table
-from rich.text import Text
 
-from state.config import read_config
-from state.ledger import Ledger
 from state.paths import RunPaths
-from view.format import NONE_STAMP, clean, count, duration
-from view.scores import leaderboard, on_track, verdict_line
-from view.status import AGENT_HEADER, PAID, agent_facts, agent_row, best_words, money_words, present_words
+from view.format import clean, count, duration
+from view.scores import verdict_line
+from view.screen import money_words, present_words, screen
+from view.status import Follower
 
 SUMMARY_SECONDS = 30.0
-COLOURS = {"present": "green", "away": "dim", "scoring": "green", "thinking": "cyan", "acting": "cyan", "working": "cyan", "waiting": "yellow", "parked": "red", "stopped": "dim", "starting": "dim"}
-
-
-WIDE = 110
-LESS = ("direction", "submissions", "last PGR")
-"""Columns that a terminal of fewer than WIDE columns does without."""
 
 
 class Terminal(Console):
@@ -39,20 +30,23 @@ class Terminal(Console):
         raise BrokenPipeError("the terminal is gone")
 
 
+def live_on(console: Console, transient: bool) -> Live:
+    """A display that is redrawn only when it is told to. Without redirection: a proxy in place of sys.stdout would outlive a terminal
+    that went away."""
+    return Live(console=console, auto_refresh=False, transient=transient, redirect_stdout=False, redirect_stderr=False)
+
+
 class LiveView:
     """Shows a run until it is left as a context manager. `interactive`: redraw a table, else print lines."""
 
     def __init__(self, paths: RunPaths, interactive: bool, file=None):
         self.paths = paths
-        self.config = read_config(paths)
-        self.ledger = Ledger(paths.ledger)  # what was there before a resume is known, not news
-        self._main = on_track(leaderboard(self.ledger))
+        self.follower = Follower(paths)  # what was there before a resume is known, not news
+        self.ledger = self.follower.ledger
+        self._told = set(self.ledger.verdicts)
         self.file = file or sys.stdout
         console = Terminal(file=self.file, highlight=False, markup=False)
-        self._live = None
-        if interactive and console.is_terminal and not console.is_dumb_terminal:
-            # Without redirection: a proxy in place of sys.stdout would outlive a terminal that went away.
-            self._live = Live(console=console, auto_refresh=False, transient=True, redirect_stdout=False, redirect_stderr=False)
+        self._live = live_on(console, transient=True) if interactive and console.is_terminal and not console.is_dumb_terminal else None
         self._silent = False
         self._next_summary = 0.0
 
@@ -67,21 +61,21 @@ class LiveView:
 
     def update(self, state: dict) -> None:
         """Show `state` (the contents of state.json) and the verdicts that came since the last call."""
-        news = [record for record in self.ledger.refresh() if record["kind"] == "verdict"]
-        if news:
-            self._main = on_track(leaderboard(self.ledger))
-        if len(state.get("agents", {})) > len(self.config["agents"]):  # somebody joined
-            self.config = read_config(self.paths)
+        self.ledger.refresh()
         if self._silent:
             return
+        facts = self.follower.facts(state)
         if self._live is not None:
-            self._guard(lambda: self._live.update(self._table(state), refresh=True))
+            console = self._live.console
+            self._guard(lambda: self._live.update(Group(*screen(facts, console.width, console.height - 1)), refresh=True))
             return
-        for verdict in news:
+        for name in [name for name in self.ledger.verdicts if name not in self._told]:
+            self._told.add(name)
+            verdict = self.ledger.verdicts[name]
             self._line(f"{clean(verdict['time'], 20)[11:]} {verdict_line(verdict)}")
         if time.monotonic() >= self._next_summary:
             self._next_summary = time.monotonic() + SUMMARY_SECONDS
-            self._line(self._headline(state))
+            self._line(headline(facts))
 
     def _line(self, text: str) -> None:
         self._guard(lambda: print(text, file=self.file, flush=True))
@@ -98,39 +92,16 @@ class LiveView:
             os.dup2(nowhere, self.file.fileno())
             os.close(nowhere)
 
-    def _headline(self, state: dict) -> str:
-        left = duration(state.get("seconds_limit", self.config["seconds_limit"]) - state.get("seconds_used", 0.0)) + " left"
-        people = sum(agent["state"] == "present" for agent in state.get("agents", {}).values())
-        if state.get("state") == "open":
-            left = present_words(people)
-        elif people:
-            left += f", {present_words(people)}"
-        spent = f", {money_words(state)}" if "spend_dollars" in state else ""
-        scored = sum(verdict["status"] == "scored" for verdict in self.ledger.verdicts.values())
-        return (
-            f"run {self.paths.name}: {clean(state.get('state', 'starting'), 12)}, task {self.config['task']}, "
-            f"{left}, {state.get('queue', 0)} in the queue, "
-            f"{count(len(self.ledger.submissions), 'submission')}, {scored} scored{spent}"
-        )
 
-    def _table(self, state: dict) -> Group:
-        parts: list = [Text(self._headline(state), style="bold")]
-        parts.append(Text(f"best: {best_words(self._main[0] if self._main else None)}", style="green"))
-        if self.config["isolation"] == "none":
-            parts.append(Text(NONE_STAMP, style="bold white on red"))
-        table = Table(box=None, pad_edge=False, header_style="dim", expand=False)
-        left_out = (() if self._live.console.width >= WIDE else LESS) + (() if "spend_dollars" in state else PAID)
-        shown = [name for name in AGENT_HEADER if name not in left_out]
-        rows = [dict(zip(AGENT_HEADER, map(Text, agent_row(agent)), strict=True)) for agent in agent_facts(self.config, state, self._main)]
-        rest = self._live.console.width - sum(2 + max(len(name), *(row[name].cell_len for row in rows), 0) for name in shown if name != "note")
-        for name in shown:
-            right = name in ("for", "submissions", "last PGR", *PAID)
-            most = max(rest, len("note")) if name == "note" else None  # where it is narrow, the note gives way and nothing else
-            table.add_column(name, justify="right" if right else "left", no_wrap=True, overflow="ellipsis", max_width=most)
-        for cells in rows:
-            cells["direction"].stylize("dim")
-            cells["state"].stylize(COLOURS.get(cells["state"].plain, ""))
-            table.add_row(*(cells[name] for name in shown))
-        parts.append(table)
-        parts += [Text(f"problem: {clean(problem, 200)}", style="yellow") for problem in state.get("problems", [])[-3:]]
-        return Group(*parts)
+def headline(facts: dict) -> str:
+    """A run on one line, for where nothing is redrawn."""
+    left = duration(facts["seconds_limit"] - facts["seconds_used"]) + " left"
+    if facts["state"] == "open":
+        left = present_words(facts["people"])
+    elif facts["people"]:
+        left += f", {present_words(facts['people'])}"
+    spent = f", {money_words(facts)}" if facts["models"] or facts["spend_dollars"] else ""
+    return (
+        f"run {facts['run']}: {clean(facts['state'], 12)}, task {clean(facts['task'], 40)}, {left}, {facts['queue']} in the queue, "
+        f"{count(facts['submissions'], 'submission')}, {facts['scored']} scored{spent}"
+    )

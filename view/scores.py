@@ -6,6 +6,7 @@ All `*_text` functions return plain text, ready for `print`; what agents wrote i
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 import tomli
@@ -30,12 +31,16 @@ def leaderboard(ledger: Ledger) -> list[dict]:
     Each has `pgr_shrunken`: what is left of its PGR when the luck of the best of many is taken off; None where it is not known.
     Those of a run whose teachers were shuffled have `null`.
     """
-    null = {"null": True} if is_null(ledger.path.parent / "run.toml") else {}
-    verdicts = [verdict for verdict in ledger.verdicts.values() if not verdict.get("same_as")]
+    return standings(ledger.verdicts.values(), is_null(ledger.path.parent / "run.toml"))
+
+
+def standings(verdicts: Iterable[dict], null: bool) -> list[dict]:
+    """`leaderboard` of these verdicts; `null`: of a run whose teachers were shuffled."""
+    verdicts = [verdict for verdict in verdicts if not verdict.get("same_as")]
     found = luck(verdicts)
     left = found.shrunken if found else {}
     rows = [{key: value for key, value in verdict.items() if key != "kind"} for verdict in ranked(verdicts)]
-    return [{**row, "pgr_shrunken": left.get(row["submission"]), **null} for row in rows]
+    return [{**row, "pgr_shrunken": left.get(row["submission"]), **({"null": True} if null else {})} for row in rows]
 
 
 def is_null(file: Path) -> bool:
@@ -113,8 +118,8 @@ def _ranking(verdicts: list[dict]) -> str:
     empty = {name for at, name in enumerate(header) if name in ("shrunk", "flags") and not any(row[at] for row in rows)}
     rows = [[cell for cell, name in zip(row, header, strict=True) if name not in empty] for row in rows]
     header = [name for name in header if name not in empty]
-    spare = [name for name in ("family", "draws", "seconds", "rung", "shrunk", "lift") if name in header]
-    return columns(header, rows, right=("rank", "draws", "shrunk", "seconds"), spare=spare)
+    spare = [name for name in ("family", "draws", "seconds", "rung", "shrunk", "flags", "agent", "lift") if name in header]
+    return columns(header, rows, right=("rank", "draws", "shrunk", "seconds"), spare=spare, gives="method")
 
 
 def _stamp(verdicts: list[dict]) -> list[str]:
@@ -173,6 +178,14 @@ def verdict_text(verdict: dict) -> str:
     return "\n".join(lines + _costs(verdict))
 
 
+def again_text(verdict: dict) -> str:
+    """Whether a submission that was scored again came out as it stands in the ledger of its run."""
+    if verdict.get("same"):
+        return f"again     the same as in the ledger of run {clean(verdict['run'], 40)}"
+    before = figure(verdict.get("ledger_pgr"), digits=4)
+    return f"again     NOT the same as in the ledger of run {clean(verdict['run'], 40)} (PGR {before} there): {clean(verdict.get('not_same') or '', 200)}"
+
+
 def _accuracy(verdict: dict, name: str) -> str:
     return figure(verdict.get(name), digits=3)
 
@@ -220,7 +233,7 @@ def sealed_text(sealed: list[dict], public: dict[str, dict]) -> str:
     if not own:  # verdicts of an earlier version
         at = header.index("own ceiling PGR")
         header, rows = [*header[:at], *header[at + 1 :]], [[*row[:at], *row[at + 1 :]] for row in rows]
-    parts = _stamp(sealed) + ([columns(header, rows, right=("draws",), spare=("draws", "method", "agent"))] if rows else []) + own
+    parts = _stamp(sealed) + ([columns(header, rows, right=("draws",), spare=("draws", "method", "agent", "public lift"))] if rows else []) + own
     parts += [owed] if (owed := owed_to_selection(sealed, public)) else []
     openings = max((verdict.get("openings") or 0 for verdict in sealed), default=0)
     if openings:
@@ -257,8 +270,13 @@ def _winner(main: list[dict], sealed: list[dict], public: dict[str, dict], run: 
     best = main[0]
     name = clean(best["submission"], 12)
     verified = [verdict for verdict in sealed if verdict.get("submission") == best["submission"]]
-    lines = [f"winner {name}: {clean(best['method'], 48)} by {clean(best['agent'], 40)}, the best lower bound of PGR among {len(main)} different methods"]
-    rivals = [v["submission"] for v in main[1:] if v.get("pgr_high") is not None and v["rung"] == best["rung"] and v["pgr"] >= best["pgr_low"]]
+    who = f"{name}: {clean(best['method'], 48)} by {clean(best['agent'], 40)}"
+    lines = [f"winner {who}, the best lower bound of PGR among {len(main)} different methods"]
+    if best.get("pgr") is None:
+        lines = [f"no winner can be named: on these draws the gap between weak and ceiling is not established, so PGR is n/a; best accuracy "
+                 f"{_accuracy(best, 'accuracy')}: {who}, of {len(main)} different methods"]  # fmt: skip
+    low = best.get("pgr_low")
+    rivals = [v["submission"] for v in main[1:] if low is not None and v.get("pgr_high") is not None and v["rung"] == best["rung"] and v["pgr"] >= low]
     if rivals:
         lines.append(f"  {count(len(rivals), 'other')} lie within its interval ({', '.join(rivals[:4])}{', ...' if len(rivals) > 4 else ''}): more draws would tell them apart")
     if not verified:
@@ -294,17 +312,18 @@ def who_words(config: dict) -> str:
 
 
 def _places(paths: RunPaths, config: dict) -> str:
+    output = ", output/ (what its CLI printed)" if config.get("researcher") == "command" else ""
     return "\n".join([
         "look at",
         f"  {shown(paths.forum)}/    what the agents found, one file a post",
         f"  {shown(paths.ledger)}    every submission and verdict, one JSON object a line",
-        *(f"  {shown(paths.agent(agent['name']))}/    an agent: worktree/, transcript.jsonl, agent.log" for agent in config["agents"][:1]),
+        *(f"  {shown(paths.agent(agent['name']))}/    an agent: worktree/, transcript.jsonl, agent.log{output}" for agent in config["agents"][:1]),
         f"  {shown(paths.toml)}    what the run was started with",
     ])  # fmt: skip
 
 
 def _commands(paths: RunPaths, best: dict | None, config: dict, verified: bool) -> str:
-    base, run = config["base"][:12], paths.name
+    base, run = config["base"][:12], config.get("name", paths.name)  # branches keep the name that a run was started with
     agent = clean(best["agent"], 40) if best else next((agent["name"] for agent in config["agents"]), "board")
     lines = [
         "review",

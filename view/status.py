@@ -1,32 +1,37 @@
 """How a run is doing, and which runs there are. Behind `python aar.py status [RUN]` and `python aar.py runs`.
 
-The facts are read from a run's files, so that they can be had at any time from any terminal, and after a crash.
+The facts are read from a run's files, so that they can be had at any time from any terminal, and after a crash. How they look:
+view/screen.py.
 """
 
 from __future__ import annotations
 
+import datetime
 import fcntl
 import json
-from dataclasses import asdict
+import time
 from pathlib import Path
 
-from state.config import is_person, read_config
+from state.config import read_config
 from state.errors import UserError
+from state.files import read_jsonl
 from state.ledger import NULL_STAMP, Ledger
 from state.paths import RunPaths, all_runs
-from stats.exposure import Exposure, exposure_words, luck_words
-from stats.rejections import Rejections, rejections_words, wrong_rejections
-from view.format import NONE_STAMP, age_seconds, clean, columns, count, duration, figure, interval, lift_of, pgr_of
-from view.scores import exposure_of, leaderboard, on_track
+from state.record import is_closed
+from state.spend import Spend
+from view.agents import Told, agent_facts, signs_of_life, told
+from view.format import NONE_STAMP, age_seconds, clean, columns, interval, terminal_width
+from view.screen import painted, screen, state_words
 
 ALIVE = ("starting", "running", "open", "stopping")
 """What an operator says of a run while it lives; `open`: for people only, its agents have stopped."""
-RATES = {"dollars_an_hour": "an hour", "dollars_a_verdict": "a verdict", "dollars_a_point": "a point of PGR"}
-UNKNOWN = {"state": "starting", "since": None, "pid": None, "restarts": 0, "submissions": 0, "last_pgr": None, "note": ""}
-AGENT_HEADER = ("agent", "direction", "state", "for", "submissions", "last PGR", "best PGR", "turns", "spent", "note")
-PAID = ("turns", "spent")
-"""Columns that only a run has which asks models."""
 MONEY = ("spend_dollars", "spend_limit", "spend_tokens", "turns", "dollars_an_hour", "dollars_a_verdict", "dollars_a_point")
+OPENED = "opened.json"
+"""In the folder of a run that was opened from a bundle (swarm/access.py)."""
+SILENT_SECONDS = 30.0
+"""An operator writes twice a second."""
+SHARE, CHEAP_SECONDS = 0.05, 0.05
+"""Of a core, for what takes longer than this."""
 
 
 def operator_lives(paths: RunPaths) -> bool:
@@ -57,17 +62,76 @@ def read_state(paths: RunPaths) -> dict:
         raise UserError(f"{paths.state} is not JSON ({error}): remove it, `python aar.py resume {paths.name}` writes a new one") from None
 
 
-def status_facts(paths: RunPaths) -> dict:
-    """What `status --json` prints: DESIGN section 7, and what the text needs besides. Seconds and UTC times as in the files."""
-    config, state, ledger = read_config(paths), read_state(paths), Ledger(paths.ledger)
-    now = run_state(paths, state)
-    main = on_track(leaderboard(ledger))
-    agents = agent_facts(config, state, main)
-    if now not in ALIVE:
-        agents = [{**agent, "state": "away" if agent["person"] else "stopped", "pid": None} for agent in agents]
+class Follower:
+    """Reads a run's files again and again; what has not changed is not worked out anew. It writes nothing and holds nothing."""
+
+    def __init__(self, paths: RunPaths):
+        self.paths, self.config, self.ledger = paths, read_config(paths), Ledger(paths.ledger)
+        self._told: tuple[tuple, Told] | None = None
+        self._again = 0.0
+        self._spend: Spend | None = None
+
+    def facts(self, state: dict | None = None) -> dict:
+        """What `status --json` prints: DESIGN section 7, and what the text needs besides. Seconds and UTC times as in the files.
+
+        `state`: what the operator is about to write to state.json, where it is the operator that asks.
+        """
+        self.ledger.refresh()
+        if state is None:
+            state = read_state(self.paths)
+            now = run_state(self.paths, state)
+        else:
+            now = state["state"]
+        if len(state.get("agents", {})) > len(self.config["agents"]):  # somebody joined
+            self.config = read_config(self.paths)
+        verified = now not in ALIVE and is_closed(self.paths, self.ledger.events)
+        opened = (self.paths.root / OPENED).exists()
+        if now == "crashed" and (verified or opened):  # whatever its operator was doing, nothing is left to go on with
+            now = "finished" if verified else "stopped"
+        state = self._with_money(state)
+        names = [agent["name"] for agent in self.config["agents"]]
+        clock = datetime.datetime.now(datetime.timezone.utc) if now in ALIVE else None
+        about = self.told(at_once=clock is None)
+        agents = agent_facts(self.config, about, state.get("agents", {}), clock, signs_of_life(self.paths, names) if clock else {})
+        posts = sum(file.name != "README.md" and not file.name.startswith(".") for file in self.paths.forum.glob("*.md"))
+        problems = _problems(self.paths, state, now, self.config)
+        sealed = _finalists(self.paths) if verified else []
+        return summary(self.config, self.paths.name, about, state, now, agents, posts, problems) | {
+            "verified": verified, "sealed": sealed, "opened": opened,
+        }  # fmt: skip
+
+    def told(self, at_once: bool = True) -> Told:
+        """What the ledger says so far. Of a run of thousands it is worked out at most every few seconds, so that whoever shows a run
+        while it goes on takes no more than a small share of a core; `at_once`: now."""
+        size = (len(self.ledger.submissions), len(self.ledger.verdicts), len(self.ledger.events), len(self.config["agents"]))
+        began = time.monotonic()
+        if self._told is None or self._told[0] != size and (at_once or began >= self._again):
+            self._told = size, told(self.config, self.ledger.submissions, self.ledger.verdicts, self.ledger.events)
+            took = time.monotonic() - began
+            self._again = time.monotonic() + (took / SHARE if took > CHEAP_SECONDS else 0.0)
+        return self._told[1]
+
+    def _with_money(self, state: dict) -> dict:
+        """The state, with what was spent where the operator has not said it, as after a crash in its first moments."""
+        if "spend_dollars" in state or not self.paths.spend.exists():
+            return state
+        self._spend = self._spend or Spend(self.paths.spend)
+        self._spend.refresh()
+        whose = {agent["name"]: self._spend.of(agent["name"]) for agent in self.config["agents"]}
+        agents = {name: {"dollars": total.dollars, "turns": total.turns, **state.get("agents", {}).get(name, {})} for name, total in whose.items()}
+        limit = self.config.get("budget", {}).get("dollars")
+        money = {"spend_dollars": self._spend.dollars, "spend_limit": limit, "spend_tokens": self._spend.tokens, "turns": self._spend.turns}
+        return {**state, **money, "agents": agents}
+
+
+def summary(config: dict, run: str, about: Told, state: dict, now: str, agents: list[dict], posts: int, problems: list[str]) -> dict:
+    """The facts of a run that `now` is in this state, from what was read of it. `state`: as in state.json."""
     return {
-        "run": paths.name,
+        "run": run,
         "state": now,
+        "verified": False,
+        "sealed": [],
+        "opened": False,
         "task": config["task"],
         "created": config["created"],
         "isolation": config["isolation"],
@@ -75,119 +139,62 @@ def status_facts(paths: RunPaths) -> dict:
         "seconds_used": state.get("seconds_used", 0.0),
         "seconds_limit": state.get("seconds_limit", config["seconds_limit"]),
         "agents": agents,
-        "submissions": len(ledger.submissions),
-        "scored": sum(verdict["status"] == "scored" for verdict in ledger.verdicts.values()),
-        "best": main[0]["submission"] if main else None,
-        "best_verdict": main[0] if main else None,
+        "submissions": about.submissions,
+        "scored": about.scored,
+        "posts": posts,
+        "best": about.main[0]["submission"] if about.main else None,
+        "best_verdict": about.main[0] if about.main else None,
         "null": bool(config.get("null")),
         "submissions_limit": config.get("submissions_limit"),
         "fleet_submissions_limit": config.get("fleet_submissions_limit"),
-        "exposure": asdict(exposure_of(list(ledger.verdicts.values()))),
-        "wrong_rejections": asdict(wrong_rejections(ledger.verdicts)),
-        "queue": len(ledger.waiting()),
+        "exposure": about.exposure,
+        "wrong_rejections": about.rejections,
+        "slots": config.get("slots"),
+        "slots_used": state.get("slots_used") if now in ALIVE else 0,
+        "queue": about.waiting,
         **dict.fromkeys(MONEY),
         "spend_dollars": 0.0,
         **{name: state[name] for name in MONEY if name in state},
         "models": sorted({agent["model"] for agent in config["agents"] if agent.get("model")}),
         "people": sum(agent["state"] == "present" for agent in agents),
-        "problems": _problems(paths, state, now, config),
+        "alive": now in ALIVE,
+        "problems": problems,
         "time": state.get("time"),
     }
 
 
+def _finalists(paths: RunPaths) -> list[dict]:
+    """Sealed verdicts of a closed run without those of controls; of a submission that was verified twice the last one."""
+    latest = {verdict["submission"]: verdict for verdict in read_jsonl(paths.evaluator / "sealed.jsonl")}
+    return [verdict for verdict in latest.values() if not verdict.get("control")]
+
+
+def stamps(config: dict) -> list[str]:
+    """What makes all figures of a run worthless, in words."""
+    return [NONE_STAMP] * (config["isolation"] == "none") + [NULL_STAMP] * bool(config.get("null"))
+
+
 def _problems(paths: RunPaths, state: dict, now: str, config: dict) -> list[str]:
-    problems = [clean(problem, 300) for problem in state.get("problems", [])]
+    """What a person should know first, the gravest first and of what happened the latest."""
+    problems = stamps(config)
     if now == "crashed":
         problems.append(f"the operator is gone: `python aar.py resume {paths.name}` goes on, nothing that was scored is lost")
     late = age_seconds(state.get("time"))
-    if now in ("running", "open") and late is not None and late > 30:
-        problems.append(f"the operator lives but has not written its state for {duration(late)}: see {paths.log}")
-    problems += [NONE_STAMP] * (config["isolation"] == "none") + [NULL_STAMP] * bool(config.get("null"))
-    return problems
+    if now in ("running", "open") and late is not None and late > SILENT_SECONDS:
+        problems.append(f"the operator lives but has written no state since {clean(state['time'], 20)}: see {paths.log}")
+    return problems + [clean(problem, 300) for problem in reversed(state.get("problems", []))]
 
 
-def status_text(facts: dict) -> str:
-    """The facts of `status_facts` as plain text."""
-    told = Exposure(**facts["exposure"])
-    limit = f" of {facts['fleet_submissions_limit']}" if facts["fleet_submissions_limit"] else ""
-    lines = [
-        f"run {facts['run']}: {facts['state']}, task {facts['task']}, {time_words(facts)}",
-        f"{count(facts['submissions'], 'submission')}{limit}, {facts['scored']} scored, {facts['queue']} in the queue; best: "
-        + best_words(facts["best_verdict"]),
-        *([f"{money_words(facts)} ({', '.join(facts['models'])})"] if facts["models"] else []),
-        exposure_words(told),
-        *([words] if (words := luck_words(told)) else []),
-        rejections_words(Rejections(**facts["wrong_rejections"])),
-        "",
-    ]
-    left_out = () if facts["models"] else PAID
-    header = [name for name in AGENT_HEADER if name not in left_out]
-    rows = [[cell for name, cell in zip(AGENT_HEADER, agent_row(agent), strict=True) if name in header] for agent in facts["agents"]]
-    lines.append(columns(header, rows, right=("for", "submissions", "last PGR", "turns", "spent")))
-    lines += [f"problem: {problem}" for problem in facts["problems"]]
-    return "\n".join(lines)
+def status_facts(paths: RunPaths) -> dict:
+    """How a run is doing at this moment, as `Follower.facts`."""
+    return Follower(paths).facts()
 
 
-def time_words(state: dict) -> str:
-    """`4m10s of 10m00s used`, from `status_facts`; of a run that is open for people, who is there."""
-    if state["state"] == "open":
-        return f"{duration(state['seconds_used'])} used, {present_words(state['people'])}"
-    return f"{duration(state['seconds_used'])} of {duration(state['seconds_limit'])} used"
-
-
-def present_words(number: int) -> str:
-    """How many people there are, in words."""
-    return "1 person is there" if number == 1 else f"{number or 'no'} people are there"
-
-
-def money_words(state: dict) -> str:
-    """`spent $3.10 of $200.00, $13.20 an hour, $0.04 a verdict, $0.05 a point of PGR`, from state.json or `status_facts`."""
-    limit = f" of ${state['spend_limit']:.2f}" if state.get("spend_limit") else ""
-    rates = [f"${state[name]:.2f} {words}" for name, words in RATES.items() if state.get(name) is not None]
-    return ", ".join([f"spent ${state.get('spend_dollars') or 0.0:.2f}{limit}", *rates])
-
-
-def agent_facts(config: dict, state: dict, main: list[dict]) -> list[dict]:
-    """One dict an agent: name and direction from run.toml, what state.json says of it, and its best of `main` (ranked)."""
-    known = state.get("agents", {})
-    directions = {agent["name"]: agent.get("direction") for agent in config["agents"]}
-    people = {agent["name"] for agent in config["agents"] if is_person(agent)}
-    best: dict[str, dict] = {}
-    for verdict in main:
-        best.setdefault(verdict["agent"], verdict)
-    facts = []
-    for name in {**directions, **known}:
-        own = best.get(name, {})
-        agent = {"name": name, "direction": directions.get(name), "person": name in people, **UNKNOWN, **known.get(name, {})}
-        agent |= {"best": own.get("submission")} | {f"best_{key}": own.get(f"pgr_{key}") for key in ("low", "high")}
-        facts.append(agent | {"best_pgr": own.get("pgr")})
-    return facts
-
-
-def agent_row(agent: dict) -> tuple[str, ...]:
-    """One of `agent_facts` under AGENT_HEADER, cleaned; `for` is how long it has been in its state."""
-    restarts = agent.get("restarts") or 0
-    best = interval(agent["best_pgr"], agent["best_low"], agent["best_high"])
-    return (
-        clean(agent["name"], 40),
-        clean(agent["direction"] or "-", 28),
-        clean(agent["state"], 12),
-        duration(age_seconds(agent["since"])),
-        str(agent["submissions"]),
-        "-" if agent["last_pgr"] is None else figure(agent["last_pgr"]),
-        "-" if agent["best_pgr"] is None else best,
-        str(agent.get("turns", 0)),
-        f"${agent.get('dollars', 0.0):.2f}",
-        (f"{count(restarts, 'restart')}; " if restarts else "") + clean(agent["note"] or "", 48),
-    )
-
-
-def best_words(verdict: dict | None) -> str:
-    """`s0007 methods/x.py by agent-3, PGR 0.67 [0.61, 0.72], lift ...`, or "none yet"."""
-    if verdict is None:
-        return "none yet"
-    who = f"{clean(verdict['submission'], 12)} {clean(verdict['method'], 48)} by {clean(verdict['agent'], 40)}"
-    return f"{who}, PGR {pgr_of(verdict)}, lift {lift_of(verdict)} ({clean(verdict['rung'], 8)} rung)"
+def status_text(facts: dict, width: int | None = None) -> str:
+    """The facts of `status_facts`, problems first. In a pipe plain text with one agent a line, never cut; for a terminal as wide as it
+    is (or `width`), with colours. What has no room there is said."""
+    width = width or terminal_width()
+    return painted(screen(facts, width), width)
 
 
 def runs_facts(repository: Path | str) -> list[dict]:
@@ -199,7 +206,7 @@ def runs_facts(repository: Path | str) -> list[dict]:
         except UserError as error:
             facts.append({"run": paths.name, "state": "unreadable", "problems": [str(error)]})
             continue
-        keys = ("run", "state", "task", "created", "submissions", "scored", "best", "isolation", "problems")
+        keys = ("run", "state", "verified", "task", "created", "submissions", "scored", "best", "isolation", "problems")
         best = one["best_verdict"] or {}
         figures = {key: best.get(key) for key in ("pgr", "pgr_low", "pgr_high")}
         facts.append({key: one[key] for key in keys} | {"agents": len(one["agents"])} | figures)
@@ -213,8 +220,9 @@ def runs_text(facts: list[dict]) -> str:
     header = ("run", "state", "task", "created", "agents", "submissions", "scored", "best", "PGR")
     rows = []
     for run in facts:
-        cells = [run.get(key) for key in header[:-1]]
+        cells = [state_words(run) if key == "state" else run.get(key) for key in header[:-1]]
         cells = ["-" if cell is None else clean(cell, 40) for cell in cells]
         rows.append([*cells, "-" if run.get("pgr") is None else interval(run["pgr"], run["pgr_low"], run["pgr_high"])])
     problems = [f"problem: {run['run']}: {clean(problem, 300)}" for run in facts for problem in run["problems"]]
-    return "\n".join([columns(header, rows, right=("agents", "submissions", "scored")), *problems])
+    spare = ("created", "scored", "agents", "task")
+    return "\n".join([columns(header, rows, right=("agents", "submissions", "scored"), spare=spare, gives="run"), *problems])

@@ -1,9 +1,14 @@
 import io
 import os
 import pty
+import re
+
+import pytest
 
 from state.config import note_person
+from state.files import append_jsonl, utc_now
 from tests.view.made import HOSTILE, add, make_run, verdict, write_state
+from tests.view.terminal import in_terminal
 from view.live import LiveView
 
 
@@ -11,6 +16,8 @@ def test_without_a_terminal_each_new_verdict_is_one_line_and_old_ones_are_not_ne
     paths = make_run(tmp_path)
     add(paths, verdict("s0001"))
     out = io.StringIO()
+    for name in ("s0004", "s0005"):
+        append_jsonl(paths.ledger, {"kind": "submission", **{key: verdict(name)[key] for key in ("submission", "agent", "commit", "method")}, "time": utc_now()})
     with LiveView(paths, interactive=False, file=out) as view:
         view.update(write_state(paths, "running"))
         add(paths, verdict("s0002", method=HOSTILE))
@@ -73,5 +80,36 @@ def test_whoever_joins_while_the_run_is_watched_is_counted_and_has_a_row_with_th
         agents = {name: {"state": "thinking", "since": None} for name in ("agent-1", "agent-2")}
         view.update(write_state(paths, "open", agents={**agents, "ada": {"state": "present", "since": None}}))
         screen = read_until(ours, "present")
-    assert "1 person is there" in screen and "people/ada" in screen and "m00s left, " in screen
+    assert "1 person is there" in screen and "people/ada" in screen and "9m00s left" in screen
     os.close(ours)
+
+
+DRAW = """
+import json, os
+from state.paths import RunPaths
+from view.live import LiveView
+paths = RunPaths({root!r})
+with LiveView(paths, interactive=True) as view:
+    view.update(json.loads(paths.state.read_text()))
+    os._exit(0)  # as it stands, before it is taken away at the end
+"""
+
+
+@pytest.mark.parametrize(("columns", "rows"), [(80, 24), (200, 50), (80, 12), (44, 24)])
+def test_the_table_fits_the_terminal_with_problems_first_and_says_what_it_leaves_out(tmp_path, columns, rows):
+    paths = make_run(tmp_path, agents=9)
+    for number in range(1, 10):
+        add(paths, verdict(f"s{number:04d}", agent=f"agent-{number}", method=HOSTILE))
+    agents = {f"agent-{n}": {"state": "thinking", "since": utc_now(), "note": f"turn 12 {HOSTILE}", "dollars": 1.5, "turns": 12} for n in range(1, 10)}
+    write_state(paths, "running", agents=agents, problems=[f"{utc_now()} the API fails {HOSTILE}"], spend_dollars=12.0, spend_limit=200.0, dollars_an_hour=3.0)
+    shown = in_terminal(DRAW.format(root=str(paths.root)), columns, rows)
+    shown.check()
+    lines = shown.plain.rstrip("\n").split("\n")
+    assert len(lines) < rows and lines[0].startswith("problem: ") and "the API fails" in shown.plain
+    left_out = " ".join(shown.plain.split()).partition("left out for lack of room: ")[2]
+    there = [f"agent-{n} " in shown.plain for n in range(1, 10)]
+    if (columns, rows) == (200, 50):
+        assert not left_out and all(there) and "idea-9" in shown.plain and "exposure" in shown.plain
+    else:
+        assert "direction, note, idea" in left_out and (all(there) or re.match(r"\d+ lines, ", left_out))
+    assert not any(line.startswith("FAKE") for line in lines)

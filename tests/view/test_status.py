@@ -1,11 +1,17 @@
+import datetime
 import json
+import os
 
 import pytest
 from filelock import FileLock
 
 from state.config import note_person
 from state.errors import UserError
+from state.files import append_jsonl, utc_now
+from state.ledger import Ledger
 from tests.view.made import HOSTILE, add, make_run, verdict, write_state
+from tests.view.terminal import in_pipe, in_terminal
+from view.format import age_seconds
 from view.status import runs_facts, runs_text, status_facts, status_text
 
 
@@ -105,3 +111,150 @@ def test_people_are_present_or_away_and_a_run_that_is_open_says_how_many_are_the
     assert text.startswith("run first: open, task reviews, 1m00s used, 1 person is there")
     write_state(paths, "stopped", agents=there)
     assert [agent["state"] for agent in status_facts(paths)["agents"]] == ["stopped", "stopped", "away", "away"]
+
+
+def busy_run(folder):
+    """Nine agents that ask models, with hostile words in all that they may write, and a state that is fresh."""
+    paths = make_run(folder, agents=9)
+    for number in range(1, 10):
+        add(paths, verdict(f"s{number:04d}", agent=f"agent-{number}", pgr=0.3 + number / 20, method=HOSTILE))
+    claim = {"kind": "event", "event": "claim", "agent": "agent-2", "detail": f"born again {HOSTILE}", "time": utc_now()}
+    append_jsonl(paths.ledger, claim)
+    waits = {"submission": "s0010", "agent": "agent-3", "commit": "c", "method": "methods/w.py", "message": "smoother labels", "time": utc_now()}
+    append_jsonl(paths.ledger, {"kind": "submission", **waits})
+    agents = {f"agent-{n}": {"state": "thinking", "since": utc_now(), "note": f"turn {n}", "dollars": 1.5, "turns": 12} for n in range(1, 10)}
+    money = {"spend_dollars": 13.5, "spend_limit": 20.0, "dollars_an_hour": 78.0, "dollars_a_verdict": 1.5, "dollars_a_point": 0.18}
+    write_state(paths, "running", agents=agents, problems=["old trouble", f"new trouble {HOSTILE}"], slots_used=1, **money)
+    return paths
+
+
+SHOW = "from state.paths import RunPaths; from view.status import *; print(status_text(status_facts(RunPaths({root!r}))))"
+
+
+@pytest.mark.parametrize("columns", [80, 200])
+def test_on_a_terminal_nothing_is_wider_than_it_and_nothing_is_missing(tmp_path, columns):
+    paths = busy_run(tmp_path)
+    with FileLock(paths.lock):
+        shown = in_terminal(SHOW.format(root=str(paths.root)), columns)
+    shown.check()
+    text = shown.plain
+    assert text.startswith("problem: new trouble") and text.index("old trouble") < text.index("run first: running")
+    for words in ("1m00s of 10m00s used, 9m00s left", "spent $13.50 of $20.00, $6.50 left", "$0.18 for each .01 of PGR", "1 of 1 slot in use, 1 in the queue",
+                  "0.75 [0.70, 0.80]", "born again xyz", "smoother labels", "idea-9", "turn 9", "best", "exposure: 9 verdicts told"):
+        assert words in " ".join(text.split()), words
+    assert "an hour: gone in 5m00s" in " ".join(text.split())
+    assert "left out" not in text and not any(line.startswith("FAKE") for line in text.splitlines())
+    assert "\x1b[" in shown.raw, "a terminal has colours"
+
+
+def test_in_a_pipe_an_agent_is_one_line_with_all_columns_and_no_escape(tmp_path):
+    paths = busy_run(tmp_path)
+    lines = in_pipe(SHOW.format(root=str(paths.root))).splitlines()
+    assert lines[0].startswith("problem: ")
+    header = next(line for line in lines if line.startswith("agent "))
+    assert header.split("  ")[0] == "agent" and all(name in header for name in ("submissions", "best PGR", "turns", "spent", "seen", "direction", "idea"))
+    for number in range(1, 10):
+        assert sum(line.startswith(f"agent-{number} ") for line in lines) == 1
+    row = next(line for line in lines if line.startswith("agent-3 "))
+    assert "0.45 [0.40, 0.50]" in row and "$1.50" in row and row.endswith("smoother labels")
+    assert next(line for line in lines if line.startswith("agent-2 ")).endswith("born again xyz[bold red]q FAKE LINE")
+
+
+def test_a_narrow_terminal_without_room_for_all_columns_says_which_it_leaves_out(tmp_path):
+    paths = busy_run(tmp_path)
+    with FileLock(paths.lock):
+        shown = in_terminal(SHOW.format(root=str(paths.root)), 50)
+    shown.check()
+    assert "left out for lack of room: for, last PGR, seen (--json or a wider terminal shows them)" in " ".join(shown.plain.split())
+
+
+def test_a_claim_is_the_idea_until_it_is_done_or_two_hours_old_then_the_latest_submission_is(tmp_path):
+    paths = make_run(tmp_path)
+    record = {"submission": "s0001", "agent": "agent-1", "commit": "c", "method": "m", "message": "what I sent", "time": utc_now()}
+    append_jsonl(paths.ledger, {"kind": "submission", **record})
+    write_state(paths, "running")
+
+    def idea(kind: str, seconds_ago: float) -> str:
+        when = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(seconds=seconds_ago)
+        append_jsonl(paths.ledger, {"kind": "event", "event": kind, "agent": "agent-1", "detail": "what I try", "time": when.strftime("%Y-%m-%dT%H:%M:%SZ")})
+        with FileLock(paths.lock):
+            return status_facts(paths)["agents"][0]["idea"]
+
+    assert idea("claim", 7300) == "what I sent"
+    assert idea("claim", 10) == "what I try"
+    assert idea("claim-done", 5) == "what I sent"
+
+
+def test_the_last_sign_of_life_is_the_newest_file_of_an_agent_while_the_run_lives_and_none_afterwards(tmp_path):
+    paths = make_run(tmp_path)
+    (paths.agent("agent-1") / "output").mkdir(parents=True)
+    for name, ago in (("transcript.jsonl", 500), ("activity.json", 400), ("output/0001.log", 90)):
+        file = paths.agent("agent-1") / name
+        file.write_text("")
+        at = datetime.datetime.now().timestamp() - ago
+        os.utime(file, (at, at))
+    write_state(paths, "running")
+    with FileLock(paths.lock):
+        agent = status_facts(paths)["agents"][0]
+    assert 90 <= agent["sign_seconds"] < 150 and abs(age_seconds(agent["last_sign"]) - agent["sign_seconds"]) < 60
+    write_state(paths, "finished")
+    assert status_facts(paths)["agents"][0]["sign_seconds"] is None
+
+
+def verify(paths, **fields):
+    """What `verify` leaves of a run's winner."""
+    Ledger(paths.ledger).append("event", event="sealed-opening", agent=None, detail="s0001")
+    paths.evaluator.mkdir(exist_ok=True)
+    append_jsonl(paths.evaluator / "sealed.jsonl", verdict("s0001", pgr=0.44, rung="sealed", draws=16, openings=3, **fields))
+    (paths.board / "verification.md").write_text("# Sealed verification\n")
+
+
+def test_a_run_that_was_verified_says_so_here_and_among_the_runs_with_its_sealed_figure(tmp_path):
+    paths = make_run(tmp_path)
+    add(paths, verdict("s0001"))
+    write_state(paths, "finished")
+    assert status_facts(paths)["verified"] is False and "verified" not in status_text(status_facts(paths)) + runs_text(runs_facts(tmp_path))
+    verify(paths)
+    facts = json.loads(json.dumps(status_facts(paths)))
+    assert (facts["state"], facts["verified"], facts["sealed"][0]["pgr"]) == ("finished", True, 0.44)
+    assert "run first: verified (finished)" in status_text(facts) and "s0001 PGR 0.44 [0.39, 0.49]" in status_text(facts)
+    assert runs_text(runs_facts(tmp_path)).splitlines()[1].split()[:2] == ["first", "verified"]
+
+
+def test_a_verified_run_without_a_state_is_over_and_not_fallen(tmp_path):
+    paths = make_run(tmp_path)
+    add(paths, verdict("s0001"))
+    verify(paths)
+    facts = status_facts(paths)
+    assert (facts["state"], facts["verified"], facts["problems"]) == ("finished", True, [])
+
+
+def test_a_run_that_was_opened_from_a_bundle_is_stopped_and_nobody_is_told_to_resume_it(tmp_path):
+    paths = make_run(tmp_path)
+    (paths.root / "opened.json").write_text("{}")
+    facts = status_facts(paths)
+    assert (facts["state"], facts["opened"], facts["problems"]) == ("stopped", True, []) and "opened from a bundle" in status_text(facts)
+
+
+def test_what_was_spent_is_read_from_the_spend_file_where_no_operator_said_it(tmp_path):
+    paths = make_run(tmp_path)
+    tokens = {"input_tokens": 10, "cache_read_tokens": 0, "cache_write_tokens": 0, "output_tokens": 5}
+    append_jsonl(paths.spend, {"kind": "settled", "call": "a", "agent": "agent-1", "model": "m", "dollars": 1.25, **tokens, "time": utc_now()})
+    facts = status_facts(paths)
+    assert (facts["spend_dollars"], facts["agents"][0]["dollars"], facts["agents"][1]["dollars"]) == (1.25, 1.25, 0.0)
+    assert "spent $1.25" in status_text(facts)
+
+
+def test_a_task_without_a_gap_shows_accuracies_and_says_why(tmp_path):
+    paths = make_run(tmp_path)
+    add(paths, verdict("s0001", pgr=None, accuracy=0.712))
+    write_state(paths, "finished")
+    text = status_text(status_facts(paths))
+    assert "accuracy 0.712 (PGR is n/a: the gap is not established)" in text and "accuracy 0.712" in text.split("agent  ")[-1]
+
+
+def test_the_slots_in_use_are_those_that_the_operator_tells_of(tmp_path):
+    paths = make_run(tmp_path)
+    write_state(paths, "running", slots_used=1)
+    with FileLock(paths.lock):
+        assert status_facts(paths)["slots_used"] == 1 and "1 of 1 slot in use" in status_text(status_facts(paths))

@@ -1,0 +1,116 @@
+"""`status --watch`: it follows a run's files until the run is over, and leaves no trace in them."""
+
+import hashlib
+import json
+import subprocess
+import sys
+import threading
+
+import pytest
+from filelock import FileLock
+
+from tests.view.made import HOSTILE, add, make_run, verdict, write_state
+from tests.view.terminal import ROOT, Shown
+from view.status import Follower
+from view.watch import what_happened
+
+WATCH = "from state.paths import RunPaths; from view.watch import watch; watch(RunPaths({root!r}), every=0.05)"
+
+
+class Piped:
+    """The same in a pipe; its lines as they come."""
+
+    def __init__(self, paths):
+        code = WATCH.format(root=str(paths.root))
+        self.process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT)
+        self.text, self._changed = "", threading.Condition()
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self):
+        for line in self.process.stdout:
+            with self._changed:
+                self.text += line
+                self._changed.notify_all()
+
+    def see(self, words, seconds=30.0):
+        with self._changed:
+            assert self._changed.wait_for(lambda: words in self.text, seconds), self.text
+
+
+def files_of(paths) -> dict:
+    """All files of a run but state.json, which the test itself writes, with what is in them."""
+    return {str(file): hashlib.sha256(file.read_bytes()).hexdigest() for file in paths.root.rglob("*") if file.is_file() and file != paths.state}
+
+
+@pytest.mark.parametrize(("columns", "rows"), [(80, 24), (200, 50)])
+def test_on_a_terminal_the_picture_is_redrawn_until_the_run_is_over_and_stays_there(tmp_path, columns, rows):
+    paths = make_run(tmp_path, agents=9)
+    write_state(paths, "running", problems=[f"trouble {HOSTILE}"])
+    with FileLock(paths.lock):
+        shown = Shown(WATCH.format(root=str(paths.root)), columns, rows)
+        shown.see("none yet")
+        add(paths, verdict("s0001", agent="agent-7", pgr=0.6, method=HOSTILE))
+        shown.see("0.60 [0.55, 0.65]")
+        write_state(paths, "finished")
+    assert shown.ended() == 0
+    shown.check()
+    assert shown.plain.startswith("problem: trouble") and "run first: finished" in shown.plain
+    assert "\x1b[?25h" in shown.raw, "the cursor is there again"
+
+
+def test_ctrl_c_leaves_quietly_and_the_run_does_not_notice(tmp_path):
+    paths = make_run(tmp_path)
+    write_state(paths, "running")
+    with FileLock(paths.lock):
+        before = files_of(paths)
+        shown = Shown(WATCH.format(root=str(paths.root)), 80)
+        shown.see("agent-1")
+        shown.press_ctrl_c()
+        assert shown.ended() == 0
+        assert files_of(paths) == before
+    assert "Traceback" not in shown.plain and "Interrupt" not in shown.plain and "\x1b[?25h" in shown.raw
+
+
+def test_in_a_pipe_the_text_comes_again_only_when_something_happened_behind_an_empty_line(tmp_path):
+    paths = make_run(tmp_path)
+    write_state(paths, "running")
+    with FileLock(paths.lock):
+        piped = Piped(paths)
+        piped.see("agent-2")
+        for seconds in range(61, 70):  # time goes by, and nothing else
+            write_state(paths, "running", seconds_used=float(seconds))
+        add(paths, verdict("s0001", pgr=0.6, method=HOSTILE))
+        piped.see("0.60 [0.55, 0.65]")
+        write_state(paths, "finished")
+    assert piped.process.wait(30) == 0 and piped.process.stderr.read() == ""
+    piped.see("run first: finished")
+    assert "\x1b" not in piped.text
+    pictures = piped.text.split("\n\nrun first: ")  # a picture has empty lines of its own, but no such beginning
+    assert len(pictures) == piped.text.count("run first: ") <= 4, piped.text
+
+
+def test_clocks_and_money_are_no_news_but_a_verdict_a_problem_and_a_parked_agent_are(tmp_path):
+    paths = make_run(tmp_path)
+    follower = Follower(paths)
+
+    def now(**fields) -> object:
+        return json.loads(json.dumps(what_happened(follower.facts(write_state(paths, "running", **fields)))))
+
+    before = now()
+    assert now(seconds_used=99.0, spend_dollars=3.0) == before
+    assert now(problems=["trouble"]) != before
+    assert now(agents={"agent-1": {"state": "parked"}}) != now(agents={"agent-1": {"state": "thinking"}})
+    assert now(agents={"agent-1": {"state": "acting", "note": "ls"}}) == now(agents={"agent-1": {"state": "thinking", "note": "turn 2"}})
+    add(paths, verdict("s0001"))
+    assert now() != before
+
+
+def test_a_reader_who_goes_away_ends_it_without_a_word(tmp_path):
+    paths = make_run(tmp_path)
+    write_state(paths, "running")
+    with FileLock(paths.lock):
+        piped = subprocess.Popen([sys.executable, "-c", WATCH.format(root=str(paths.root))], stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT)
+        piped.stdout.readline()
+        piped.stdout.close()
+        add(paths, verdict("s0001"))
+        assert piped.wait(30) == 0 and piped.stderr.read() == b""
