@@ -54,6 +54,7 @@ class Record:
     lines: dict[tuple[str, str], int] = field(default_factory=dict)
     _sources: dict[tuple[str, str], str] | None = None
     _trailers: dict[str, dict[str, list[str]]] | None = None
+    _spent: tuple[list[float], list[float]] | None = None
 
     @property
     def name(self) -> str:
@@ -66,8 +67,10 @@ class Record:
 
     def dollars(self) -> Callable[[float], float]:
         """Seconds since the start -> what models had cost by then."""
-        calls = sorted((self.seconds(call.get("time")), call["dollars"]) for call in self.calls)
-        times, totals = [at for at, _ in calls], [0.0, *accumulate(cost for _, cost in calls)]
+        if self._spent is None:
+            calls = sorted((self.seconds(call.get("time")), call["dollars"]) for call in self.calls)
+            self._spent = [at for at, _ in calls], [0.0, *accumulate(cost for _, cost in calls)]
+        times, totals = self._spent
         return lambda at: totals[bisect_right(times, at)]
 
     def source(self, submission: str) -> str | None:
@@ -96,8 +99,10 @@ class Record:
 
 def parse_time(text: str | None) -> datetime.datetime | None:
     """A time as in the ledger ("2026-11-23T14:00:00Z"); None where it is none."""
-    try:
-        return datetime.datetime.strptime(text or "", "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=datetime.timezone.utc)
+    if not text or len(text) != 20 or text[-1] != "Z":
+        return None
+    try:  # several times as fast as strptime, and a run has tens of thousands
+        return datetime.datetime.fromisoformat(text[:-1]).replace(tzinfo=datetime.timezone.utc)
     except ValueError:
         return None
 

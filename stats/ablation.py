@@ -13,6 +13,7 @@ import ast
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 MOST = 3
 """Statements in which methods may differ."""
@@ -23,10 +24,9 @@ constants, or something more."""
 
 @dataclass(frozen=True)
 class Steps:
-    """`fit`: its statements, each on one line; `masked`: the same without constants; `helpers`: name -> code."""
+    """`fit`: its statements, each on one line; `helpers`: name -> code."""
 
     fit: tuple[str, ...]
-    masked: tuple[str, ...]
     helpers: dict[str, str]
 
 
@@ -39,6 +39,7 @@ class Difference:
     size: int
 
 
+@lru_cache(maxsize=8192)
 def steps(source: str) -> Steps | None:
     """Of a method file; None where it does not parse or has no `fit`."""
     try:
@@ -49,7 +50,7 @@ def steps(source: str) -> Steps | None:
     if "fit" not in named:
         return None
     found = list(_statements(named.pop("fit").body))
-    return Steps(tuple(map(ast.unparse, found)), tuple(map(_masked, found)), {name: _code(node) for name, node in named.items()})
+    return Steps(tuple(map(ast.unparse, found)), {name: _code(node) for name, node in named.items()})
 
 
 def _statements(body: list[ast.stmt]) -> Iterator[ast.AST]:
@@ -71,8 +72,10 @@ class _Mask(ast.NodeTransformer):
         return ast.Constant(0)
 
 
-def _masked(node: ast.AST) -> str:
-    return ast.unparse(_Mask().visit(ast.parse(ast.unparse(node))))
+@lru_cache(maxsize=8192)
+def _masked(statement: str) -> str:
+    """A statement without its constants."""
+    return ast.unparse(_Mask().visit(ast.parse(statement)))
 
 
 def _code(node: ast.stmt) -> str:
@@ -95,7 +98,7 @@ def difference(winner: Steps, other: Steps) -> Difference | None:
         return Difference("without", f"without {shown}", size)
     if gained and not lost and not changed:
         return Difference("also", f"also {there}", size)
-    if not changed and Counter(winner.masked) == Counter(other.masked):
+    if not changed and Counter(map(_masked, winner.fit)) == Counter(map(_masked, other.fit)):
         return Difference("constants", f"{there} in place of {shown}", size)
     words = " and ".join(part for part in (f"{there or 'nothing'} instead of {shown or 'nothing'}" if lost or gained else "", others) if part)
     return Difference("instead", words, size)

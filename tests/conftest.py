@@ -19,7 +19,7 @@ for name in list(os.environ):
 
 LONG = (
     "swarm/test_kill.py", "swarm/test_bundle.py", "test_command_line.py", "eval/test_own_data.py", "swarm/test_paid_run.py", "eval/test_prepare.py",
-    "swarm/test_door.py", "swarm/test_join.py", "eval/test_two_kinds.py", "swarm/test_run.py",
+    "view/test_report_browser.py", "swarm/test_door.py", "swarm/test_join.py", "eval/test_two_kinds.py", "swarm/test_run.py",
 )  # fmt: skip
 """Files that take longest begin first: files are dealt to workers as a whole, and the last one should be a short one."""
 

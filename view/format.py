@@ -36,7 +36,10 @@ def clean(text: object, most: int = 120) -> str:
 
 def clean_lines(text: object, most: int = 4000) -> str:
     """The same, with its line breaks kept and tabs as spaces."""
-    text = ESCAPES.sub("", str(text)[: 4 * most]).replace("\r\n", "\n").replace("\t", "    ")
+    text = str(text)[: 4 * most]
+    if text.isascii() and text.isprintable():  # nearly all there is, and there is a lot in a report
+        return _cut(text, most)
+    text = ESCAPES.sub("", text).replace("\r\n", "\n").replace("\t", "    ")
     return _cut("".join(c if c == "\n" else _seen(c) for c in text), most)
 
 

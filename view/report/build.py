@@ -55,7 +55,8 @@ class Bar:
             if not console.is_terminal:
                 self.tell(f"writing the report: code and diffs of {self.total:,} submissions ...")
                 return
-            self._shown = Progress(TextColumn("report"), BarColumn(), MofNCompleteColumn(), TextColumn("submissions"), console=console, transient=True)
+            columns = (TextColumn("report"), BarColumn(), MofNCompleteColumn(), TextColumn("submissions"))
+            self._shown = Progress(*columns, console=console, transient=True)
             self._task = self._shown.add_task("", total=self.total, completed=done)
             self._shown.start()
 

@@ -56,7 +56,8 @@ SUBMISSION = re.compile(r"\bs\d{4,}\b")
 
 
 def render(record: Record, charts: Mapping[str, Sequence[Chart]], each: Callable[[int], None] = lambda done: None) -> str:
-    """The page of `record` with `charts` (section -> its charts, as `view.plots.charts` gives them). `each(done)` is told how many submissions' details are packed."""
+    """The page of `record` with `charts` (section -> its charts, as `view.plots.charts` gives them). `each(done)` is told how many
+    submissions' details are packed."""
     rows, threads, head = leaderboard_rows(record), forum_threads(record), headline(record)
     script, css = _read_scripts(), PALETTE_CSS + _print_palette() + (HERE / "static" / "report.css").read_text(encoding="utf-8")
     shown, posts = 0, 0
@@ -123,6 +124,11 @@ def _print_palette() -> str:
     return f"@media print{{:root,:root:not([data-theme=light]),:root[data-theme=dark]{{color-scheme:light;{rules}}}}}\n"
 
 
+def marked(text: str) -> Markup:
+    """Text in which `what stands in backticks` is code."""
+    return Markup(BACKTICKS.sub(r"<code>\1</code>", str(escape(text))))
+
+
 def _environment(record: Record) -> jinja2.Environment:
     made = jinja2.Environment(
         loader=jinja2.FileSystemLoader(HERE / "templates"), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
@@ -137,5 +143,5 @@ def _environment(record: Record) -> jinja2.Environment:
                 last = found.end()
         return Markup("").join([*parts, escape(text[last:])])
 
-    made.filters |= {"linked": linked, "moment": moment, "soft": soft, "marked": lambda text: Markup(BACKTICKS.sub(r"<code>\1</code>", str(escape(text))))}
+    made.filters |= {"linked": linked, "moment": moment, "soft": soft, "marked": marked}
     return made

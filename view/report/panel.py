@@ -55,7 +55,8 @@ def main_facts(verdict: dict, shrunk: float | None = None) -> list[list[str]]:
     for what, label in (("best", "against the best then"), ("parent", "against its parent")):
         if (words := verdict.get(f"against_{what}")) or verdict.get(f"over_{what}") is not None:
             link = {"better": "than", "worse": "than", "within noise": "of"}.get(words, "")
-            over = [interval(*(verdict.get(f"over_{what}{end}") for end in ("", *ENDS)), signed=True)] if verdict.get(f"over_{what}") is not None else []
+            figures = [verdict.get(f"over_{what}{end}") for end in ("", *ENDS)]
+            over = [interval(*figures, signed=True)] if figures[0] is not None else []
             named = [link, clean(verdict[what], 12)] if verdict.get(what) else []
             rows.append([label, ", ".join(filter(None, [" ".join(filter(None, [clean(words or "", 20), *named])), *over]))])
     if verdict.get("draws"):
@@ -76,7 +77,8 @@ def other_facts(verdict: dict) -> list[list[str]]:
             rows.append([label, clean(near.get("method") or "?", 80) + (f", {alike:.0%}" if alike is not None else "")])
     rows += [[label, clean(verdict[name], 80)] for name, label in OTHERS.items() if verdict.get(name) not in (None, "")]
     rest = {name: value for name, value in verdict.items() if name not in TOLD and not name.endswith(ENDS) and value not in (None, "", [], {})}
-    return rows + [[clean(name.replace("_", " "), 40), clean(value if isinstance(value, str) else json.dumps(value), 200)] for name, value in rest.items()]
+    texts = {name: value if isinstance(value, str) else json.dumps(value) for name, value in rest.items()}
+    return rows + [[clean(name.replace("_", " "), 40), clean(text, 200)] for name, text in texts.items()]
 
 
 def _costs(verdict: dict) -> list[list[str]]:
@@ -103,7 +105,8 @@ class Panels:
                 self.children[parent].append(name)
         for post in record.posts:
             if post.submission:
-                self.posts[post.submission].append([post.name.removesuffix(".md"), clean(post.title, 120), clean(post.agent, 40), clean(post.type, 20)])
+                about = [clean(post.title, 120), clean(post.agent, 40), clean(post.type, 20)]
+                self.posts[post.submission].append([post.name.removesuffix(".md"), *about])
 
     def entry(self, name: str, pool: Pool) -> dict:
         """One submission, with its code and diff as lines of `pool`."""
@@ -113,12 +116,14 @@ class Panels:
         source, sealed = record.source(name), self.sealed.get(name, {})
         entry = {
             "status": clean(verdict.get("status") or "waiting", 20), "track": clean(verdict.get("track") or "", 20),
-            "time": said.get("time", ""), "commit": said["commit"][:12], "path": clean(said["method"], 120), "idea": clean_lines(said.get("message") or "", 2000),
+            "time": said.get("time", ""), "commit": said["commit"][:12], "idea": clean_lines(said.get("message") or "", 2000),
             "facts": main_facts(verdict, self.shrunk.get(name)), "others": other_facts(verdict), "sealed": main_facts(sealed),
-            "sealed_others": other_facts(sealed), "control": bool(sealed.get("control")), "flags": [clean(flag, 60) for flag in verdict.get("flags") or ()],
-            "reasons": [clean(reason, 400) for reason in verdict.get("reasons") or ()], "error": clean_lines(verdict.get("error") or "", 4000).strip(),
-            "predicted": predicted(said, verdict), "parents": parents[:MOST_LINKS], "inspired": [self._inspired(one) for one in said.get("inspired_by") or ()][:MOST_LINKS],
-            "children": self.children[name][:MOST_LINKS], "more": max(0, len(self.children[name]) - MOST_LINKS), "posts": self.posts[name][:MOST_LINKS],
+            "sealed_others": other_facts(sealed), "control": bool(sealed.get("control")),
+            "flags": [clean(flag, 60) for flag in verdict.get("flags") or ()],
+            "reasons": [clean(reason, 400) for reason in verdict.get("reasons") or ()],
+            "error": clean_lines(verdict.get("error") or "", 4000).strip(), "predicted": predicted(said, verdict), "parents": parents[:MOST_LINKS],
+            "inspired": [self._inspired(one) for one in said.get("inspired_by") or ()][:MOST_LINKS], "children": self.children[name][:MOST_LINKS],
+            "more": max(0, len(self.children[name]) - MOST_LINKS), "posts": self.posts[name][:MOST_LINKS],
             "commands": self._commands(name, said, parents), "ledger": self._ledger(name), "code": None, "diff": None,
         }  # fmt: skip
         if source is not None:
@@ -141,7 +146,8 @@ class Panels:
         shown = [["read it", shlex.join(["git", "show", f"{commit}:{method}"])]]
         if parents:
             other = self.record.submissions[parents[0]]
-            shown.append([f"compare it with {parents[0]}", shlex.join(["git", "diff", f"{other['commit'][:12]}:{other['method']}", f"{commit}:{method}"])])
+            files = [f"{other['commit'][:12]}:{other['method']}", f"{commit}:{method}"]
+            shown.append([f"compare it with {parents[0]}", shlex.join(["git", "diff", *files])])
         shown.append(["score it again", shlex.join(["python", "aar.py", "eval", name, "--run", run])])
         return shown
 

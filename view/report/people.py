@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from pathlib import PurePosixPath
 
 from state.config import is_person
 from state.record import Record
@@ -27,7 +28,8 @@ def agent_cards(record: Record) -> list[dict]:
     cards = []
     for agent in record.config["agents"]:
         name = agent["name"]
-        rows = [["submissions", f"{made[name]:,}" + ("" if scored[name] == made[name] else f", {scored[name]:,} scored")], ["posts", f"{posts[name]:,}"]]
+        all_scored = scored[name] == made[name]
+        rows = [["submissions", f"{made[name]:,}" + ("" if all_scored else f", {scored[name]:,} scored")], ["posts", f"{posts[name]:,}"]]
         rows += [["spent", f"${spent[name]:.2f}"]] if record.calls else []
         cards.append({
             "name": clean(name, 40), "direction": clean(agent.get("direction") or "none", 60), "facts": rows, "best": _best(best.get(name)),
@@ -41,4 +43,5 @@ def _best(verdict: dict | None) -> dict | None:
     if verdict is None:
         return None
     draws = count(verdict["draws"], "draw") if verdict.get("draws") else ""
-    return {"submission": verdict["submission"], "pgr": pgr_of(verdict), "lift": lift_of(verdict), "draws": draws, "method": clean(verdict["method"].rpartition("/")[2], 80)}
+    method = clean(PurePosixPath(verdict["method"]).name, 80)
+    return {"submission": verdict["submission"], "pgr": pgr_of(verdict), "lift": lift_of(verdict), "draws": draws, "method": method}

@@ -100,7 +100,7 @@ def _row(record: Record, verdict: dict, rank: int | None, shrunk: float | None) 
         "draws": rounded(verdict.get("draws")) if status == "scored" else None, "pgr": rounded(verdict.get("pgr")),
         "low": rounded(verdict.get("pgr_low")), "high": rounded(verdict.get("pgr_high")), "shrunk": rounded(shrunk),
         "lift": rounded(verdict.get("lift")), "lift_low": rounded(verdict.get("lift_low")), "lift_high": rounded(verdict.get("lift_high")),
-        "predict": rounded(said.get("predict"), 3), "flags": clean(flags, 160), "seconds": rounded(verdict.get("method_seconds"), 2),
+        "predict": rounded(said.get("predict"), 2), "flags": clean(flags, 160), "seconds": rounded(verdict.get("method_seconds"), 1),
         "at": round(record.seconds(verdict.get("time"))),
     }  # fmt: skip
 
@@ -145,7 +145,7 @@ def _text(row: dict, key: str) -> str:
         return "–" if key == "rank" else ""
     if key == "at":
         return duration(value)
-    return figure(value, key == "lift", 1 if key == "seconds" else 2) if isinstance(value, float) else str(value)
+    return str(value) if isinstance(value, str) or key in ("rank", "draws") else figure(value, digits=1 if key == "seconds" else 2)
 
 
 def _bar(row: dict) -> str:

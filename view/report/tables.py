@@ -28,13 +28,13 @@ def sealed_section(record: Record) -> dict:
             notes.append(f"{clean(name, 12)} ({role}) {clean(verdict.get('status'), 20)}: {failure_words(verdict)}")
             continue
         before = record.verdicts.get(name, {})
-        rows.append([link, role, clean(PurePosixPath(verdict["method"]).name, 60), pgr_of(before), pgr_of(verdict), recipe_pgr_of(verdict), lift_of(before),
-                     lift_of(verdict), str(verdict["draws"])])  # fmt: skip
+        method = clean(PurePosixPath(verdict["method"]).name, 60)
+        figures = [pgr_of(before), pgr_of(verdict), recipe_pgr_of(verdict), lift_of(before), lift_of(verdict)]
+        rows.append([link, role, method, *figures, str(verdict["draws"])])
         if verdict.get("recipe_ceiling_accuracy") is not None:
-            notes.append(
-                f"{clean(name, 12)} trained on true labels by its own recipe reaches accuracy {figure(verdict['recipe_ceiling_accuracy'], digits=3)}, the task's "
-                f"ceiling {figure(verdict.get('ceiling_accuracy'), digits=3)}; its own ceiling PGR is measured against the former."
-            )
+            own, ceiling = (figure(verdict.get(key), digits=3) for key in ("recipe_ceiling_accuracy", "ceiling_accuracy"))
+            notes.append(f"{clean(name, 12)} trained on true labels by its own recipe reaches accuracy {own}, the task's ceiling {ceiling}; its own "
+                         "ceiling PGR is measured against the former.")  # fmt: skip
     notes += [owed] if (owed := owed_to_selection(record.sealed, record.verdicts)) else []
     openings = max((verdict.get("openings") or 0 for verdict in record.sealed), default=0)
     opened = f" It has been opened {count(openings, 'time')} for this task on this machine." if openings else ""
@@ -60,9 +60,9 @@ def transfer_section(record: Record) -> dict | None:
     notes = [f"{clean(row['method'], 60)} on {clean(row['task'], 40)}: {failure_words(row)}" for row in found["rows"] if row["status"] != "scored"]
     notes += [f"{clean(one['task'], 40)}: {clean(one['error'], 200)}" for one in found.get("missing", ())]
     for task in found["tasks"]:
-        notes.append(f"{clean(task['task'], 40)}: {count(task['draws'], 'draw')}, anchors weak {figure(task.get('weak_accuracy'), digits=3)}, tuned naive "
-                     f"{figure(task.get('tuned_naive_accuracy'), digits=3)}, ceiling {figure(task.get('ceiling_accuracy'), digits=3)}"
-                     + ("; nothing is ever developed on it" if task.get("transfer_only") else ""))  # fmt: skip
+        weak, naive, ceiling = (figure(task.get(f"{name}_accuracy"), digits=3) for name in ("weak", "tuned_naive", "ceiling"))
+        only = "; nothing is ever developed on it" if task.get("transfer_only") else ""
+        notes.append(f"{clean(task['task'], 40)}: {count(task['draws'], 'draw')}, anchors weak {weak}, tuned naive {naive}, ceiling {ceiling}{only}")
     intro = "The best methods as they are, with the constants that were chosen here, on tasks that nobody chose them for."
     return {"id": "transfer", "title": "On other tasks", "intro": intro, "tables": tables, "notes": notes}
 

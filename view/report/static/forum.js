@@ -11,7 +11,8 @@ const forum = {
     this.where = new Map();
     threads.forEach((thread, number) => thread.forEach((post) => this.where.set(post[0], number)));
     const { agent, type, title, submission, words } = this.at;
-    this.words = threads.map((thread) => thread.map((post) => [post[title], post[words], post[agent], post[submission], post[type]].join("\n").toLowerCase()));
+    const searched = [title, words, agent, submission, type];
+    this.words = threads.map((thread) => thread.map((post) => searched.map((at) => post[at]).join("\n").toLowerCase()));
     this.last = threads.map((thread) => thread.reduce((time, post) => (post[this.at.time] > time ? post[this.at.time] : time), ""));
     this.found = threads.map((_, number) => number);
     this.matching = null;
@@ -26,8 +27,10 @@ const forum = {
   },
 
   choose() {
-    const words = byId("forum-query").value.toLowerCase().split(/\s+/).filter(Boolean), type = byId("forum-type").value, order = byId("forum-order").value;
-    const fits = (thread, at) => (!type || this.threads[thread][at][this.at.type] === type) && words.every((word) => this.words[thread][at].includes(word));
+    const words = byId("forum-query").value.toLowerCase().split(/\s+/).filter(Boolean);
+    const type = byId("forum-type").value, order = byId("forum-order").value;
+    const fits = (thread, at) =>
+      (!type || this.threads[thread][at][this.at.type] === type) && words.every((word) => this.words[thread][at].includes(word));
     this.matching = words.length || type ? fits : null;
     const hits = this.threads.map((thread, number) => (this.matching ? thread.filter((_, at) => fits(number, at)).length : thread.length));
     this.found = [...this.threads.keys()].filter((number) => hits[number]);
@@ -65,8 +68,10 @@ const forum = {
   post(post, aside) {
     const get = (name) => post[this.at[name]];
     const made = make("article", { class: aside ? "post aside" : "post", id: `post-${get("name")}` },
-      make("header", {}, make("span", { class: "type", "data-type": get("type") }, get("type")), " ", make("h3", { class: "post-title" }, get("title")),
-        make("p", { class: "by" }, `${get("agent")}, `, make("time", {}, get("time").replace("T", " ").replace("Z", " UTC")), get("submission") ? [", about ", make("a", { href: `#${get("submission")}` }, get("submission"))] : "")),
+      make("header", {}, make("span", { class: "type", "data-type": get("type") }, get("type")), " ",
+        make("h3", { class: "post-title" }, get("title")),
+        make("p", { class: "by" }, `${get("agent")}, `, make("time", {}, moment(get("time"))),
+          get("submission") ? [", about ", make("a", { href: `#${get("submission")}` }, get("submission"))] : "")),
       get("figures") ? make("p", { class: "measured" }, linked(get("figures"))) : "",
       make("div", { class: "words", dir: "auto" }, linked(get("words"))));
     made.style.setProperty("--depth", get("depth"));

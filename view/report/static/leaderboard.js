@@ -9,8 +9,8 @@ const board = {
     this.bar = bar;
     this.rows = rows;
     this.index = new Map(rows.map((row, number) => [row[0], number]));
-    this.words = rows.map((row) =>
-      ["submission", "agent", "method", "idea", "family", "track", "status", "flags"].map((name) => row[this.at[name]]).join(" ").toLowerCase());
+    const searched = ["submission", "agent", "method", "idea", "family", "track", "status", "flags"].map((name) => this.at[name]);
+    this.words = rows.map((row) => searched.map((at) => row[at]).join(" ").toLowerCase());
     this.sorted = { key: "rank", down: false };
     this.filters = {};
     this.first = 0;
@@ -39,7 +39,8 @@ const board = {
     });
     this.body.addEventListener("click", (event) => {
       const row = event.target.closest("tr");
-      if (row && !event.target.closest("a") && getSelection().isCollapsed) location.hash = row.dataset.name || row.querySelector("th").textContent;
+      const name = row && row.querySelector("th");
+      if (name && !event.target.closest("a") && getSelection().isCollapsed) location.hash = name.textContent;
     });
     document.querySelectorAll("[data-agent]").forEach((button) => button.addEventListener("click", () => {
       this.tools.reset();
@@ -68,7 +69,8 @@ const board = {
 
   choose(draw = true) {
     const words = byId("board-query").value.toLowerCase().split(/\s+/).filter(Boolean);
-    const filters = [...this.tools.querySelectorAll("[data-filter]")].filter((one) => one.value).map((one) => [this.at[one.dataset.filter], one.value]);
+    const chosen = [...this.tools.querySelectorAll("[data-filter]")].filter((one) => one.value);
+    const filters = chosen.map((one) => [this.at[one.dataset.filter], one.value]);
     const found = [];
     this.rows.forEach((row, number) => {
       if (filters.every(([at, value]) => row[at] === value) && words.every((word) => this.words[number].includes(word))) found.push(number);
@@ -90,14 +92,16 @@ const board = {
   draw() {
     const shown = this.found.slice(this.first, this.first + this.page);
     this.body.replaceChildren(...shown.map((number) => this.row(this.rows[number])));
-    if (!shown.length) this.body.append(make("tr", {}, make("td", { colspan: this.columns.length, class: "none" }, "Nothing fits. Clear the search to see all.")));
+    const none = "Nothing fits. Clear the search to see all.";
+    if (!shown.length) this.body.append(make("tr", {}, make("td", { colspan: this.columns.length, class: "none" }, none)));
     this.tellPlace();
   },
 
   tellPlace() {
     const { found, first, page } = this, pages = Math.max(1, Math.ceil(found.length / page)), now = first / page;
     const some = found.length === this.rows.length ? "" : ` of ${this.rows.length.toLocaleString("en")}`;
-    byId("board-count").textContent = `${found.length.toLocaleString("en")}${some} submissions` + (pages > 1 ? `, ${first + 1} to ${Math.min(first + page, found.length)} shown` : "");
+    const part = pages > 1 ? `, ${first + 1} to ${Math.min(first + page, found.length)} shown` : "";
+    byId("board-count").textContent = `${found.length.toLocaleString("en")}${some} submissions${part}`;
     byId("board-page").textContent = `page ${now + 1} of ${pages}`;
     byId("board-pager").hidden = pages === 1;
     const [before, after] = byId("board-pager").querySelectorAll("button");
@@ -109,30 +113,33 @@ const board = {
   },
 
   row(row) {
-    return make("tr", { "data-name": row[0] }, this.columns.map((column) => this.cell(row, column)));
+    return make("tr", {}, this.columns.map((column) => this.cell(row, column)));
   },
 
   // As view/report/table.py makes the first page.
   cell(row, { key, title, number }) {
-    const about = { class: `c-${key}${number ? " num" : ""}`, "data-label": title }, value = row[this.at[key]], get = (name) => row[this.at[name]];
+    const about = { class: `c-${key}${number ? " num" : ""}`, "data-label": title };
+    const value = row[this.at[key]], get = (name) => row[this.at[name]], signed = (name) => figure(get(name), 2, true);
     if (key === "submission") return make("th", { scope: "row", ...about }, make("a", { href: `#${value}` }, value));
     const cell = make("td", about);
     if (key === "pgr" && value === null) {
       cell.append(get("status") === "scored" ? "n/a" : get("status"));
     } else if (key === "pgr") {
-      const [from, to] = this.bar, share = (end) => `${(100 * (Math.min(Math.max(end, from), to) - from) / (to - from)).toFixed(1)}%`;
+      const [from, to] = this.bar;
+      const share = (end) => `${(100 * (Math.min(Math.max(end, from), to) - from) / (to - from)).toFixed(1)}%`;
       const bar = make("span", { class: "bar" });
       bar.style.setProperty("--from", share(get("low") ?? value));
       bar.style.setProperty("--to", share(get("high") ?? value));
       cell.append(bar, `${figure(value)} `, make("span", { class: "interval" }, `[${figure(get("low"))}, ${figure(get("high"))}]`));
     } else if (key === "lift" && value !== null) {
-      cell.append(`${figure(value, 2, true)} `, make("span", { class: "interval" }, `[${figure(get("lift_low"), 2, true)}, ${figure(get("lift_high"), 2, true)}]`));
+      cell.append(`${signed("lift")} `, make("span", { class: "interval" }, `[${signed("lift_low")}, ${signed("lift_high")}]`));
     } else if (key === "idea" || key === "flags" || key === "method") {
       cell.append(make("span", { class: "clip" }, key === "method" ? soft(value) : value));
     } else if (value === null) {
       cell.append(key === "rank" ? "–" : "");
     } else {
-      cell.append(key === "at" ? duration(value) : key === "seconds" ? figure(value, 1) : number && key !== "rank" && key !== "draws" ? figure(value) : String(value));
+      const shown = { at: duration, seconds: (time) => figure(time, 1), rank: String, draws: String }[key] || (number ? figure : String);
+      cell.append(shown(value));
     }
     return cell;
   },

@@ -34,7 +34,8 @@ const panel = {
     const chunk = board.get(name, "chunk");
     if (!this.dialog.open) this.dialog.showModal();
     if (chunk === null || typeof DecompressionStream === "undefined") {
-      this.box.replaceChildren(this.head(name), make("p", {}, "This browser cannot unpack what is kept here: a newer one can, and `aar.py show` says the same."));
+      const words = "This browser cannot unpack what is kept here: a newer one can, and `aar.py show` says the same.";
+      this.box.replaceChildren(this.head(name), make("p", {}, words));
       return;
     }
     const { lines, of } = await this.unpacked(chunk);
@@ -64,15 +65,17 @@ const panel = {
 
   parts(name, one, lines) {
     const get = (field) => board.get(name, field);
-    const pairs = (rows) => make("dl", { class: "facts" }, rows.map(([label, value]) => make("div", {}, make("dt", {}, label), make("dd", {}, linked(value)))));
+    const pair = ([label, value]) => make("div", {}, make("dt", {}, label), make("dd", {}, typeof value === "string" ? linked(value) : value));
+    const pairs = (rows) => make("dl", { class: "facts" }, rows.map(pair));
     const links = (names) => names.map((to, at) => [at ? ", " : "", make("a", { href: `#${to}` }, to)]);
     const from = [];
     if (one.parents.length) from.push(["parent", links(one.parents)]);
-    if (one.inspired.length) from.push(["inspired by", one.inspired.map(([text, to], at) => [at ? ", " : "", to ? make("a", { href: `#${to}` }, text) : text])]);
+    const inspired = one.inspired.map(([text, to], at) => [at ? ", " : "", to ? make("a", { href: `#${to}` }, text) : text]);
+    if (inspired.length) from.push(["inspired by", inspired]);
     if (one.children.length) from.push(["led to", [...links(one.children), one.more ? ` and ${one.more} more` : ""]]);
     if (!one.parents.length) from.push(["parent", "none: a new start"]);
     return [
-      make("p", { class: "by" }, make("a", { href: `#agent-${get("agent")}` }, get("agent")), `, ${one.time.replace("T", " ").replace("Z", " UTC")}, commit `,
+      make("p", { class: "by" }, make("a", { href: `#agent-${get("agent")}` }, get("agent")), `, ${moment(one.time)}, commit `,
         make("code", {}, one.commit), get("family") ? `, family ${get("family")}` : ""),
       make("p", { class: "idea", dir: "auto" }, one.idea || "Its author said nothing about it."),
       make("p", { class: "verdict-words" }, make("b", {}, one.status), one.track && one.track !== "main" ? `, track ${one.track}` : "",
@@ -85,13 +88,15 @@ const panel = {
       one.sealed.length ? [make("h3", {}, one.control ? "On the sealed part, as a control" : "On the sealed part"), pairs(one.sealed),
         this.folded("All its sealed figures", pairs(one.sealed_others), false)] : "",
       make("h3", {}, "Where it comes from"),
-      make("dl", { class: "facts" }, from.map(([label, value]) => make("div", {}, make("dt", {}, label), make("dd", {}, value)))),
+      pairs(from),
       one.posts.length ? [make("h3", {}, "Posts about it"), make("ul", {}, one.posts.map(([post, title, agent, type]) =>
         make("li", {}, make("a", { href: `#post-${post}` }, title), ` ${type} by ${agent}`)))] : "",
       make("h3", {}, "See it, run it"),
       make("ul", { class: "commands" }, one.commands.map(([words, text]) => make("li", {}, words, command(text)))),
-      one.diff ? this.folded(`Changes against its parent ${one.parents[0]}`, one.diff.length ? this.diff(one.diff, lines) : make("p", {}, "None: the files are the same."), true) : "",
-      one.code ? this.folded(`Code${one.cut ? ", its beginning" : ""}`, this.code(one.code, lines), !one.diff) : make("p", {}, "Its code is not in the run's repository."),
+      one.diff ? this.folded(`Changes against its parent ${one.parents[0]}`,
+        one.diff.length ? this.diff(one.diff, lines) : make("p", {}, "None: the files are the same."), true) : "",
+      one.code ? this.folded(`Code${one.cut ? ", its beginning" : ""}`, this.code(one.code, lines), !one.diff)
+        : make("p", {}, "Its code is not in the run's repository."),
       one.ledger.length ? this.folded(`Ledger, line${one.ledger.length > 1 ? "s" : ""} ${one.ledger.map(([number]) => number).join(" and ")}`,
         make("div", {}, one.ledger.map(([number, text]) => make("pre", { class: "raw", tabindex: "0", "data-n": number }, text))), false) : "",
     ].flat(2).filter(Boolean);

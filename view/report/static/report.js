@@ -36,6 +36,8 @@ function duration(seconds) {
   return `${Math.floor(seconds / 86400)}d${two((seconds % 86400) / 3600)}h`;
 }
 
+const moment = (time) => time.replace("T", " ").replace("Z", " UTC");
+
 // Text in which submissions that exist are links.
 function linked(text) {
   const parts = [];
@@ -108,7 +110,8 @@ function makeTabs(box) {
     if (at === chosen && focus) tab.focus();
   });
   figures.forEach((one, at) => {
-    const axis = one.dataset.name.replace(/^[a-z]+-/, ""), name = { seconds: "time", "compute-seconds": "compute time" }[axis] || axis.replaceAll("-", " ");
+    const axis = one.dataset.name.replace(/^[a-z]+-/, "");
+    const name = { seconds: "time", "compute-seconds": "compute time" }[axis] || axis.replaceAll("-", " ");
     const tab = make("button", { type: "button", role: "tab", id: `tab-${one.dataset.name}`, "aria-controls": one.id }, name);
     tab.addEventListener("click", () => choose(at));
     tab.addEventListener("keydown", (event) => {
