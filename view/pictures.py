@@ -9,15 +9,21 @@ A browser of the system draws the report (chromium, by playwright, which `make s
 from __future__ import annotations
 
 import argparse
+import io
+import os
 import shutil
 import sys
 from pathlib import Path
 
+from rich.console import Console
+
 from state.errors import UserError
 from state.paths import RunPaths, find_run
+from view.screen import screen
+from view.status import status_facts
 
 PROJECT = Path(__file__).resolve().parent.parent
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 FLAGS = ("--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run", "--hide-scrollbars")
 SHOTS = (("report.png", 1280, 900, "light", ""), ("report-dark.png", 1280, 900, "dark", "#progress"), ("report-phone.png", 390, 844, "light", ""))
 """File, width and height in pixels, colour scheme, and where in the page."""
@@ -30,8 +36,6 @@ def browser() -> str | None:
 
 def browser_flags() -> list[str]:
     """Flags for a browser that only looks at files; as root its own sandbox does not start."""
-    import os
-
     return [*FLAGS, *(["--no-sandbox"] if os.geteuid() == 0 else [])]
 
 
@@ -66,16 +70,10 @@ def take_pictures(paths: RunPaths, out: Path) -> list[Path]:
 
 def picture_of_status(paths: RunPaths, file: Path, width: int = 100) -> Path:
     """What `status` prints, as a picture."""
-    import io
-
-    from rich.console import Console
-    from rich.text import Text
-
-    from view.status import status_facts, status_text
-
-    console = Console(record=True, width=width, file=io.StringIO())
-    console.print(Text(status_text(status_facts(paths))), soft_wrap=False)
-    console.save_svg(str(file), title=f"python aar.py status {paths.name}", clear=False)
+    console = Console(record=True, width=width, file=io.StringIO(), highlight=False, markup=False, emoji=False)
+    for line in screen(status_facts(paths), width):
+        console.print(line, soft_wrap=True)
+    console.save_svg(str(file), title=f"python aar.py status {paths.name}")
     return file
 
 

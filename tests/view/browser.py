@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -14,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run"]
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+from view.pictures import BROWSERS, browser, browser_flags
+
 WAIT_MILLISECONDS = 10_000
 
 
@@ -56,13 +55,13 @@ def until(page, expression: str) -> None:
 def chromium() -> Iterator[object]:
     """A headless browser; the test is skipped, with a reason, where there is none."""
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: `make setup` does it")
-    program = next((found for name in NAMES if (found := shutil.which(name))), None)
+    program = browser()
     if program is None:
-        pytest.skip(f"no browser: none of {', '.join(NAMES)} is on PATH")
+        pytest.skip(f"no browser: none of {', '.join(BROWSERS)} is on PATH")
     with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=program, args=ARGUMENTS)
-        yield browser
-        browser.close()
+        found = started.chromium.launch(executable_path=program, args=browser_flags())
+        yield found
+        found.close()
 
 
 @pytest.fixture

@@ -129,7 +129,9 @@ def _believe(record: Record, public: dict, sealed: dict | None) -> list[dict]:
     """Checks, those that weigh most first."""
     checks = []
     if sealed is None:
-        checks.append(_check(None, "not verified: the public figure was chosen as the best of many and looks better than it is", "#sealed"))
+        checks.append(_check(None, "not verified: the public figure is that of the best of many and looks better than it is", "#sealed"))
+        if public.get("lift_low") is not None and public["lift_low"] <= 0:
+            checks.append(_check(False, f"even in public its lift over tuned naive reaches 0: {lift_of(public)}", f"#{public['submission']}"))
     elif sealed.get("lift_low") is None:
         checks.append(_check(None, "the gap between weak and ceiling is not established on the sealed part: PGR is n/a", "#sealed"))
     else:

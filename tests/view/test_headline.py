@@ -1,0 +1,124 @@
+"""The first screen of a report says what the files say: the best, whether it can be believed, what it cost, what next."""
+
+import json
+
+import pytest
+
+from state.files import append_jsonl
+from state.record import read_record
+from tests.view.made import add, make_run, verdict
+from view.report.headline import headline, winner
+from view.report.yardstick import library_figures, yardstick
+
+
+@pytest.fixture
+def paths(tmp_path, monkeypatch):
+    monkeypatch.setenv("AAR_HOME", str(tmp_path / "home"))
+    return make_run(tmp_path)
+
+
+def verified(paths, *sealed):
+    paths.evaluator.mkdir(exist_ok=True)
+    for one in sealed:
+        append_jsonl(paths.evaluator / "sealed.jsonl", {"rung": "sealed", "draws": 16, "openings": 3, "control": False, **one})
+    append_jsonl(paths.ledger, {"kind": "event", "event": "sealed-opening", "agent": None, "detail": "", "time": "2026-11-23T15:00:00Z"})
+    (paths.board / "verification.md").write_text("# Sealed verification\n")
+
+
+def marks(paths, public=False):
+    return {one["text"]: one["mark"] for one in headline(read_record(paths, public))["believe"]}
+
+
+def mark(paths, words):
+    [found] = [value for text, value in marks(paths).items() if words in text]
+    return found
+
+
+def test_a_run_without_a_verdict_has_no_best_and_says_how_to_see_why(paths):
+    found = headline(read_record(paths))
+    assert found["best"] is None and found["figures"] == found["believe"] == []
+    assert "aar.py log first" in found["next"][0]["command"]
+
+
+def test_before_verification_nothing_says_that_it_is_verified_and_next_comes_verify(paths):
+    add(paths, verdict("s0001", pgr=0.6))
+    found = headline(read_record(paths))
+    assert mark(paths, "not verified") == "unknown" and not any("sealed" in one["label"] for one in found["figures"])
+    assert any(one["command"] == "python aar.py verify first" for one in found["next"])
+
+
+def test_sealed_figures_come_first_once_the_run_is_closed(paths):
+    add(paths, verdict("s0001", pgr=0.6))
+    verified(paths, verdict("s0001", pgr=0.5, recipe_pgr=0.55, recipe_pgr_low=0.5, recipe_pgr_high=0.6, recipe_ceiling_accuracy=0.8))
+    found = headline(read_record(paths))
+    assert [one["label"] for one in found["figures"][:3]] == ["PGR, sealed", "lift over tuned naive, sealed", "PGR against its own recipe's ceiling"]
+    assert found["figures"][0]["value"] == "0.50 [0.45, 0.55]" and "opening 3" in found["figures"][0]["note"]
+    assert any("finalize first s0001" in one["command"] for one in found["next"]) and not any("verify" in one["command"] for one in found["next"])
+
+
+@pytest.mark.parametrize(("lift_low", "expected"), [(0.01, "yes"), (0.0, "no"), (-0.2, "no")])
+def test_a_lift_holds_only_where_its_sealed_lower_bound_is_above_zero(paths, lift_low, expected):
+    add(paths, verdict("s0001", pgr=0.6))
+    verified(paths, verdict("s0001", pgr=0.5, lift_low=lift_low))
+    assert mark(paths, "on the sealed part: ") == expected
+
+
+def test_of_a_leader_that_was_not_verified_and_another_that_was_the_verified_one_speaks(paths):
+    add(paths, verdict("s0001", pgr=0.6))
+    add(paths, verdict("s0002", pgr=0.7))
+    verified(paths, verdict("s0001", pgr=0.5), verdict("s0002", pgr=0.9, control=True))
+    public, sealed = winner(read_record(paths))
+    assert (public["submission"], sealed["submission"]) == ("s0001", "s0001"), "a control is no finalist"
+
+
+def test_a_flag_a_missing_wall_and_shuffled_labels_are_told_as_no(tmp_path, monkeypatch):
+    monkeypatch.setenv("AAR_HOME", str(tmp_path / "home"))
+    bare = make_run(tmp_path, isolation="none")
+    bare.toml.write_text("null = true\n" + bare.toml.read_text())
+    add(bare, verdict("s0001", pgr=0.6, flags=["uses-odd-things"], permuted_pgr=0.55))
+    found = marks(bare)
+    assert sum(value == "no" for value in found.values()) >= 4, found
+    assert found["flagged: uses-odd-things"] == "no" and found["with shuffled teachers it gets PGR 0.55: it hardly needs its teacher"] == "no"
+    assert any("ISOLATION: NONE" in stamp for stamp in headline(read_record(bare))["stamps"])
+
+
+def library(paths, *rows):
+    folder = paths.root.parents[2] / "home" / "tasks" / "reviews"
+    folder.mkdir(parents=True)
+    for row in rows:
+        append_jsonl(folder / "baselines.jsonl", row)
+
+
+def test_a_winner_no_better_than_the_library_is_told_so_and_only_to_who_may_know(paths, monkeypatch):
+    add(paths, verdict("s0001", pgr=0.6))
+    row = {key: value for key, value in verdict("", pgr=0.7).items() if key not in ("submission", "agent")}
+    library(paths, {**row, "method": "known.py", "draws": list(range(8))})
+    monkeypatch.setattr("state.record.Record.library", lambda record: {"methods/known.py": "def fit(w2s): pass"})
+    assert mark(paths, "no better than the library's known.py") == "no"
+    assert not any("known.py" in text for text in marks(paths, public=True)), "agents would be told more than is counted"
+    assert library_figures(read_record(paths, public=True)) == []
+
+
+def test_the_search_yardstick_is_taken_at_equal_evaluations(paths):
+    search = make_run(paths.root.parents[2], "other")
+    for number, pgr in enumerate((0.3, 0.5, 0.8), 1):
+        add(search, verdict(f"s{number:04d}", pgr=pgr))
+    for number in (1, 2):
+        add(paths, verdict(f"s{number:04d}", pgr=0.6))
+    found = yardstick(read_record(paths))
+    assert found["pgr"] == 0.5 and found["evaluations"] == 2 and found["runs"] == ["other"]
+
+
+def test_costs_are_those_of_the_files(paths):
+    add(paths, verdict("s0001", pgr=0.5))
+    for number, dollars in enumerate((0.5, 1.5)):
+        append_jsonl(paths.spend, {"kind": "settled", "call": f"c{number}", "agent": "agent-1", "model": "m", "dollars": dollars, "input_tokens": 900,
+                                   "cache_read_tokens": 0, "cache_write_tokens": 0, "output_tokens": 100, "time": "2026-11-23T13:00:10Z"})  # fmt: skip
+    shown = {one["label"]: one["value"] for one in headline(read_record(paths))["cost"]}
+    assert shown["models"] == "$2.00" and shown["a verdict"] == "$2.00" and shown["each .01 of PGR"] == "$0.04" and shown["tokens"] == "2,000"
+
+
+def test_it_is_json_with_nothing_but_texts(paths):
+    add(paths, verdict("s0001", pgr=0.5, agent="agent-1\x1b[2J", method="methods/\u202ex.py"))
+    text = json.dumps(headline(read_record(paths)), ensure_ascii=False)
+    assert "\x1b" not in text and "\u202e" not in text
