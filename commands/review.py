@@ -1,4 +1,4 @@
-"""Commands that look at runs: status, log, scores, show, report, compare, replay. They change nothing of a run."""
+"""Commands that look at runs: status, log, scores, show, report, compare, replay. They change nothing of what a run found."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from commands.common import PROJECT, as_json, keep_report, say
+from commands.common import PROJECT, as_json, say
 from state.ledger import Ledger
 from state.paths import find_run
 from state.record import read_record
@@ -81,6 +81,7 @@ def show(submission: str, run: str | None, as_json: bool) -> None:
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Another file. Default: report.html in the run's folder.")
 def report(run: str | None, out: Path | None) -> None:
     """Write report.html: one file with all there is to see of a run, which opens in any browser, offline."""
+    from commands.reporting import keep_report
     from state.files import write_atomic
     from view.scores import shown
 

@@ -6,7 +6,8 @@ import sys
 
 import click
 
-from commands.common import PROJECT, as_json, keep_report, say, walls
+from commands.common import PROJECT, as_json, say, shown_on_stderr, walls
+from commands.reporting import report_line
 from state.config import read_config
 from state.errors import UserError
 from state.ledger import Ledger
@@ -31,14 +32,14 @@ def operate_here(paths: RunPaths, seconds: float | None = None, no_verify: bool 
     from view.format import tell
     from view.keeper import ReportKeeper
     from view.live import LiveView
-    from view.scores import ending_words, shown, summary_text
+    from view.scores import ending_words, summary_text
 
     live = ReportKeeper(paths, LiveView(paths, sys.stdout.isatty()))
     ended, sealed = run_to_end(paths, live, tell, seconds, no_verify, keep_open)
     tell(summary_text(paths, Ledger(paths.ledger), sealed, read_config(paths)))
-    tell(f"\nreport: {shown(keep_report(paths))}    one file, opens in any browser; a copy is on the board")
     if ended == "stopped":
         tell(ending_words(paths.name, keep_open))
+    tell(f"\n{report_line(paths)}")
 
 
 @click.command("say")
@@ -119,6 +120,7 @@ def resume(run: str, minutes, hours, detach: bool, no_verify: bool, keep_open: b
 def verify_run(run: str, submissions: tuple[str, ...], as_json: bool) -> None:
     """Open the sealed part for the winner of a run and two controls, or for SUBMISSIONS (at most five). This closes the run."""
     from swarm.verification import finalists, verify
+    from view.patience import Patience
     from view.scores import sealed_text
 
     paths = find_run(PROJECT, run)
@@ -126,9 +128,12 @@ def verify_run(run: str, submissions: tuple[str, ...], as_json: bool) -> None:
     chosen = list(submissions) or finalists(ledger)
     if not chosen:
         raise UserError(f"run {paths.name} has no scored submission to verify")
-    sealed = verify(paths, chosen, lambda verdict: None, **({"beside": 0} if submissions else {}))
-    keep_report(paths, quiet=as_json)
+    with Patience("scoring on the sealed part", None if as_json else shown_on_stderr):
+        sealed = verify(paths, chosen, lambda verdict: None, **({"beside": 0} if submissions else {}))
     say(sealed, sealed_text(sealed, ledger.verdicts), as_json)
+    line = report_line(paths, quiet=as_json)
+    if not as_json:
+        click.echo(line)
 
 
 @click.command()

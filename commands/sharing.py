@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from commands.common import PROJECT, as_json, say
+from commands.common import PROJECT, as_json, say, shown_on_stderr
 from state.paths import find_run
 
 
@@ -20,7 +20,7 @@ def bundle(run: str, out: Path | None, transcripts: bool, without: tuple[str, ..
     """Pack a run into one file that another person can open: branches, ledger, posts, prompts; secrets are taken out."""
     from swarm.bundle import bundle_run, bundle_text
 
-    facts = bundle_run(find_run(PROJECT, run), out, transcripts, without, lambda text: click.echo(text, err=True))
+    facts = bundle_run(find_run(PROJECT, run), out, transcripts, without, shown_on_stderr)
     say(facts, bundle_text(facts), as_json)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from commands.common import PROJECT, as_json, say, walls
+from commands.common import PROJECT, as_json, say, shown_on_stderr, walls
 from state.errors import UserError
 from state.paths import find_run
 from swarm import options as flags
@@ -44,6 +44,7 @@ def prepare(task: str, prompts: bool, **told: str | None) -> None:
 @as_json
 def evaluate(what: str, task: str | None, run: str | None, allow_unisolated: bool, as_json: bool) -> None:
     """Score one method file by hand on the public part of a task, or a submission of a run (s0007 --run RUN) again."""
+    from view.patience import Patience
     from view.scores import again_text, verdict_text
 
     if run is not None:
@@ -51,7 +52,9 @@ def evaluate(what: str, task: str | None, run: str | None, allow_unisolated: boo
 
         if task is not None:
             raise UserError("--task and --run: a submission is scored again on the task of its run; leave out --task")
-        verdict = evaluate_submission(find_run(PROJECT, run), what, walls(allow_unisolated))
+        isolation = walls(allow_unisolated)
+        with Patience("scoring", None if as_json else shown_on_stderr):
+            verdict = evaluate_submission(find_run(PROJECT, run), what, isolation)
         say(verdict, f"{verdict_text(verdict)}\n{again_text(verdict)}", as_json)
     else:
         from eval.client import evaluate_by_hand
@@ -59,7 +62,9 @@ def evaluate(what: str, task: str | None, run: str | None, allow_unisolated: boo
         if not Path(what).is_file():
             known = "; to score a submission again, say of which run: --run RUN" if re.fullmatch(r"s\d{4,}", what) else ""
             raise UserError(f"no method file {what}: name one, such as methods/confident.py{known}")
-        verdict = evaluate_by_hand(Path(what), task or "reviews", walls(allow_unisolated))
+        isolation = walls(allow_unisolated)
+        with Patience("scoring", None if as_json else shown_on_stderr):
+            verdict = evaluate_by_hand(Path(what), task or "reviews", isolation)
         say(verdict, verdict_text(verdict), as_json)
     if verdict["status"] != "scored":
         sys.exit(1)

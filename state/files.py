@@ -12,6 +12,8 @@ import os
 import tempfile
 from pathlib import Path
 
+from state.errors import UserError
+
 
 def utc_now() -> str:
     """The time now, UTC, ISO 8601 with whole seconds: `2026-11-23T14:00:00Z`."""
@@ -58,7 +60,8 @@ def read_jsonl(path: Path | str) -> list[dict]:
 
 
 def read_jsonl_from(path: Path | str, offset: int) -> tuple[list[dict], int]:
-    """Records behind byte `offset`, and the offset from which to read on. A line without its newline is not read."""
+    """Records behind byte `offset`, and the offset from which to read on. A line without its newline is not read. UserError for a line
+    that is no JSON: nothing of ours writes one."""
     try:
         with open(path, "rb") as file:
             file.seek(offset)
@@ -66,7 +69,21 @@ def read_jsonl_from(path: Path | str, offset: int) -> tuple[list[dict], int]:
     except FileNotFoundError:
         return [], offset
     end = data.rfind(b"\n") + 1
-    return [json.loads(line) for line in data[:end].splitlines() if line], offset + end
+    lines = [line for line in data[:end].split(b"\n") if line]
+    try:
+        return [json.loads(line) for line in lines], offset + end
+    except ValueError:
+        number = next(place for place, line in enumerate(lines, 1) if not _is_json(line))
+        where = f"line {number}" if offset == 0 else f"line {number} behind byte {offset}"
+        raise UserError(f"{path}, {where}, is not JSON: something else than AAR wrote there; mend or remove that line") from None
+
+
+def _is_json(line: bytes) -> bool:
+    try:
+        json.loads(line)
+    except ValueError:
+        return False
+    return True
 
 
 def write_atomic(path: Path | str, data: str | bytes, mode: int = 0o644, durable: bool = True) -> None:

@@ -24,8 +24,8 @@ from state.objects import list_files, read_files, read_trailers
 from state.paths import RunPaths
 from state.posts import Post, read_posts
 
-SCALE = ("independent_items", "weak_accuracy", "ceiling_accuracy", "null")
-"""What a verdict holds besides an agent's view that is the same in all of a rung."""
+SCALE = ("independent_items", "weak_accuracy", "ceiling_accuracy")
+"""What the exposure of a run is measured by: the same in every verdict of a rung, and not for agents."""
 
 
 @dataclass
@@ -34,7 +34,8 @@ class Record:
 
     `lines`: (kind, submission) -> number of its line in ledger.jsonl, from 1. `sealed`: [] where nothing was opened, or the
     record is public and the run still open. `calls`: settled calls of models. `closed`: the sealed part was opened and the run
-    takes no more submissions. `transfer`, `isolation`: {} where there is nothing.
+    takes no more submissions. `transfer`, `isolation`: {} where there is nothing. `scale`: submission -> SCALE of its verdict, for
+    `exposure` alone: also a public record has it.
     """
 
     paths: RunPaths
@@ -52,6 +53,7 @@ class Record:
     transfer: dict
     isolation: dict
     lines: dict[tuple[str, str], int] = field(default_factory=dict)
+    scale: dict[str, dict] = field(default_factory=dict)
     _sources: dict[tuple[str, str], str] | None = None
     _trailers: dict[str, dict[str, list[str]]] | None = None
     _spent: tuple[list[float], list[float]] | None = None
@@ -122,8 +124,8 @@ def is_closed(paths: RunPaths, events: list[dict]) -> bool:
 
 
 def public_verdict(verdict: dict) -> dict:
-    """A verdict as agents may see it, with what is the same in all of them."""
-    return {**agent_view(verdict), **{name: verdict[name] for name in SCALE if name in verdict}}
+    """A verdict as agents may see it."""
+    return {**agent_view(verdict), **({"null": True} if verdict.get("null") else {})}
 
 
 def read_record(paths: RunPaths, public: bool = False) -> Record:
@@ -142,6 +144,7 @@ def read_record(paths: RunPaths, public: bool = False) -> Record:
         verdicts=verdicts, events=ledger.events, sealed=sealed, posts=read_posts(paths.forum), calls=list(calls.values()),
         diversity=read_jsonl(paths.root / "diversity.jsonl"), transfer={} if hide else _json(paths.root / "transfer.json"),
         isolation=_json(paths.root / "isolation.json"), lines=_lines(paths.ledger),
+        scale={name: {key: v.get(key) for key in SCALE} for name, v in ledger.verdicts.items()},
     )  # fmt: skip
 
 

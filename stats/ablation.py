@@ -15,6 +15,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
+ODD = (SyntaxError, ValueError, TypeError, RecursionError, MemoryError)
+"""What parsing and writing down somebody's code may raise."""
 MOST = 3
 """Statements in which methods may differ."""
 KINDS = ("without", "instead", "constants", "also")
@@ -44,13 +46,13 @@ def steps(source: str) -> Steps | None:
     """Of a method file; None where it does not parse or has no `fit`."""
     try:
         tree = ast.parse(source)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        named = {node.name: node for node in tree.body if isinstance(node, (ast.FunctionDef, ast.ClassDef))}
+        if not isinstance(named.get("fit"), ast.FunctionDef):
+            return None
+        found = list(_statements(named.pop("fit").body))
+        return Steps(tuple(map(ast.unparse, found)), {name: _code(node) for name, node in named.items()})
+    except ODD:
         return None
-    named = {node.name: node for node in tree.body if isinstance(node, (ast.FunctionDef, ast.ClassDef))}
-    if "fit" not in named:
-        return None
-    found = list(_statements(named.pop("fit").body))
-    return Steps(tuple(map(ast.unparse, found)), {name: _code(node) for name, node in named.items()})
 
 
 def _statements(body: list[ast.stmt]) -> Iterator[ast.AST]:
@@ -58,7 +60,8 @@ def _statements(body: list[ast.stmt]) -> Iterator[ast.AST]:
     for node in body:
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
             continue
-        inner = [part for name in ("body", "orelse", "finalbody") for part in getattr(node, name, [])]
+        handled = [part for handler in getattr(node, "handlers", []) for part in handler.body]
+        inner = [*getattr(node, "body", []), *handled, *getattr(node, "orelse", []), *getattr(node, "finalbody", [])]
         if not inner:
             yield node
             continue
@@ -71,11 +74,23 @@ class _Mask(ast.NodeTransformer):
     def visit_Constant(self, node: ast.Constant) -> ast.Constant:
         return ast.Constant(0)
 
+    def visit_JoinedStr(self, node: ast.JoinedStr) -> ast.Constant:
+        return ast.Constant(0)  # texts within one may be nothing but texts
+
+    def visit_MatchValue(self, node: ast.MatchValue) -> ast.MatchValue:
+        return ast.MatchValue(ast.Constant(0))
+
+    def visit_MatchSingleton(self, node: ast.MatchSingleton) -> ast.MatchValue:
+        return ast.MatchValue(ast.Constant(0))
+
 
 @lru_cache(maxsize=8192)
 def _masked(statement: str) -> str:
-    """A statement without its constants."""
-    return ast.unparse(_Mask().visit(ast.parse(statement)))
+    """A statement without its constants; as it is where Python cannot write it down so."""
+    try:
+        return ast.unparse(_Mask().visit(ast.parse(statement)))
+    except ODD:
+        return statement
 
 
 def _code(node: ast.stmt) -> str:
@@ -107,9 +122,14 @@ def difference(winner: Steps, other: Steps) -> Difference | None:
 def _short(statement: str, most: int = 80) -> str:
     """What a statement does, for people: the call in it, without what it is assigned to and without the plain names it is
     handed, which are the same in most."""
-    node = ast.parse(statement).body[0]
-    node = getattr(node, "value", None) or node
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-        node = ast.Call(node.func, [one for one in node.args if not isinstance(one, ast.Name)], node.keywords)
-    text = ast.unparse(node).replace("\n", " ").replace("`", "'")
+    text = statement
+    try:
+        node = ast.parse(statement).body[0]
+        node = getattr(node, "value", None) or node
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            node = ast.Call(node.func, [one for one in node.args if not isinstance(one, ast.Name)], node.keywords)
+        text = ast.unparse(node)
+    except ODD:
+        pass
+    text = " ".join(text.split()).replace("`", "'")
     return text if len(text) <= most else text[: most - 1] + "…"

@@ -50,13 +50,24 @@ def who_reads(paths: RunPaths) -> str:
 
 def publish_board(paths: RunPaths, message: str) -> None:
     """Commit what is new on the board of a run that nobody operates, and copy its refs. UserError where they cannot be copied.
-    One that was opened from a bundle keeps the branches that it came with."""
+    One that was opened from a bundle keeps the branches that it came with, and a folder that was copied here does not touch those of the
+    repository that it was copied from."""
     if read_opened(paths) is not None:
         return
-    repo = open_repo(paths, load_config(paths))
+    config = load_config(paths)
+    repo = open_repo(paths, config)
     Board(paths, repo).commit(message, at_the_end=True)
+    if not _is_at_home(paths, config):
+        return
     if problem := repo.mirror():
         raise UserError(f"done, but {problem}")
+
+
+def _is_at_home(paths: RunPaths, config: dict) -> bool:
+    """Whether a run lies in the repository that it was started in."""
+    asked = ["git", "-C", str(paths.root.parents[2]), "rev-parse", "--absolute-git-dir"]
+    done = subprocess.run(asked, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    return done.returncode == 0 and Path(done.stdout.strip()).resolve() == Path(config["user_git"]).resolve()
 
 
 def _operator_pid(paths: RunPaths) -> int | None:

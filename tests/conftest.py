@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +18,8 @@ for name in list(os.environ):
         del os.environ[name]
 
 
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # as in a job in the background; what tests start must not inherit it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 LONG = (
     "swarm/test_kill.py", "swarm/test_bundle.py", "test_command_line.py", "eval/test_own_data.py", "swarm/test_paid_run.py", "eval/test_prepare.py",
     "view/test_report_browser.py", "swarm/test_door.py", "swarm/test_join.py", "eval/test_two_kinds.py", "swarm/test_run.py",

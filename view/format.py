@@ -22,6 +22,9 @@ ESCAPES = re.compile(
     r"|(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)"
     r"|\x1b[ -/]*[0-~]"
 )
+MARKS = "\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f"
+PILED = re.compile(f"([{MARKS}]{{3}})[{MARKS}]+")
+"""More marks on one letter than any language has: they would tower over the lines around."""
 UNSEEN = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
 """Unicode categories that print nothing or steer what is printed: controls, format and bidi marks, line separators."""
 LEAST = 16
@@ -40,7 +43,7 @@ def clean_lines(text: object, most: int = 4000) -> str:
     if text.isascii() and text.isprintable():  # nearly all there is, and there is a lot in a report
         return _cut(text, most)
     text = ESCAPES.sub("", text).replace("\r\n", "\n").replace("\t", "    ")
-    return _cut("".join(c if c == "\n" else _seen(c) for c in text), most)
+    return _cut(PILED.sub(r"\1", "".join(c if c == "\n" else _seen(c) for c in text)), most)
 
 
 def _seen(character: str) -> str:

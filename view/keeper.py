@@ -52,12 +52,16 @@ class ReportKeeper:
         size = self._size()
         if now < self._next or size == self._shown:
             return
+        try:
+            with open(self.paths.log, "ab") as log:
+                self._process = subprocess.Popen(
+                    [sys.executable, "-m", "view.report.build", str(self.paths.root), str(self.report), "--public"],
+                    stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log, cwd=PROJECT, start_new_session=True,
+                )  # fmt: skip
+        except OSError:  # a full disk, too many processes: the run goes on, and later there may be a report again
+            self._next = now + self.every
+            return
         self._shown, self._began = size, now
-        with open(self.paths.log, "ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "view.report.build", str(self.paths.root), str(self.report), "--public"],
-                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log, cwd=PROJECT, start_new_session=True,
-            )  # fmt: skip
 
     def _size(self) -> tuple[int, int]:
         """Grows with every verdict and post."""

@@ -14,6 +14,7 @@ import tomli
 from state.config import is_person
 from state.ledger import NULL_STAMP, Ledger, bits_told
 from state.paths import RunPaths
+from state.record import Record
 from stats.exposure import Exposure, exposure, exposure_words
 from stats.ranking import ranked
 from stats.rejections import rejections_words, wrong_rejections
@@ -51,6 +52,12 @@ def is_null(file: Path) -> bool:
 def exposure_of(verdicts: list[dict]) -> Exposure:
     """How much these verdicts have told the agents of their run."""
     return exposure(verdicts, [bits_told(verdict) for verdict in verdicts])
+
+
+def exposure_told(record: Record) -> Exposure:
+    """The same of a record, also of a public one, whose verdicts do not hold what it is measured by."""
+    verdicts = [{**verdict, **record.scale.get(name, {})} for name, verdict in record.verdicts.items()]
+    return exposure(verdicts, [bits_told(verdict) for verdict in record.verdicts.values()])
 
 
 def on_track(verdicts: list[dict], track: str = "main") -> list[dict]:

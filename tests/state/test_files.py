@@ -92,3 +92,10 @@ def test_a_home_that_cannot_be_made_is_one_clear_line(tmp_path, monkeypatch):
     monkeypatch.setenv("AAR_HOME", str(tmp_path / "file" / "home"))
     with pytest.raises(UserError, match="set AAR_HOME"):
         aar_home()
+
+
+def test_a_line_that_is_no_json_is_told_with_its_file_and_number(tmp_path):
+    file = tmp_path / "ledger.jsonl"
+    file.write_text('{"a":1}\n{"a":\n{"a":3}\n')
+    with pytest.raises(UserError, match=r"ledger\.jsonl, line 2, is not JSON"):
+        read_jsonl(file)

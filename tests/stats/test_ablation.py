@@ -1,5 +1,7 @@
 """Ablations that nobody was asked for: what differs between two methods, in words."""
 
+from pathlib import Path
+
 import pytest
 
 from stats.ablation import difference, steps
@@ -69,3 +71,44 @@ def test_statements_within_loops_and_branches_are_compared_one_by_one():
     one = "def fit(w):\n    for i in range(3):\n        a(i)\n        b(i)\n    return w\n"
     found = difference(steps(one), steps(one.replace("        b(i)\n", "")))
     assert (found.kind, found.words) == ("without", "without `b()`")
+
+
+ODD = '''def fit(w2s):
+    n = len(w2s.texts)
+    if n < 5:
+        raise ValueError(f"only {n} items, {n:.2f} of {{}} and {n!r:>{10}}")
+    match n:
+        case 1 | 2:
+            x = 1
+        case None:
+            x = 2
+        case "a":
+            x = 3
+        case {"k": 1, **rest}:
+            x = rest
+    try:
+        y = (lambda a, *b, c=1, **d: a)(n)
+    except (ValueError, TypeError) as error:
+        y = f"{error}" f"{'nested'}"
+    for a, (b, *c) in []:
+        with open(a) as g, open(b):
+            del c
+    async def later():
+        await later()
+        yield f"{n=}"
+    z = [q for q in range(3) if (r := q)]
+    global G
+    return w2s.student().fit(w2s.texts, {**{}, "t": ...}['t'], l2=-1e-3, s=1j, b=b"x"), x, y, z
+'''
+
+
+@pytest.mark.parametrize("old, new", [("n < 5", "n < 6"), ("l2=-1e-3", "l2=0.3"), ("only {n} items", "just {n}"), ("case 1 | 2", "case 1 | 3"), ("y = f", "w = f")])
+def test_whatever_an_agent_may_write_is_compared_and_shown(old, new):
+    found = difference(steps(ODD), steps(ODD.replace(old, new)))
+    assert found is not None and found.words
+
+
+def test_every_method_of_the_library_is_compared_with_every_other():
+    files = [steps(file.read_text()) for file in (Path(__file__).parents[2] / "methods").glob("*.py")]
+    made = [one for one in files if one is not None]
+    assert len(made) >= 30 and all(difference(one, other) is None or difference(one, other).words for one in made for other in made)

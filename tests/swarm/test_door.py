@@ -92,7 +92,7 @@ def test_after_a_full_rung_the_operator_is_told_how_many_different_ideas_there_a
 def test_the_task_is_told_with_what_it_can_resolve_and_what_is_left(run):
     run.submit(NAIVE.format(l2=0.33), "methods/known.py")
     told = run.sh("aar task").output
-    assert "smallest difference in PGR that a full verdict can tell: about 0." in told and "s left" in told and "teacher" in told
+    assert "smallest difference in PGR that full verdicts have told so far: about 0." in told and "s left" in told and "teacher" in told
 
 
 def test_a_crash_comes_back_with_the_methods_own_traceback(run):

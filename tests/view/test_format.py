@@ -45,3 +45,7 @@ def test_durations_are_in_the_two_largest_units(seconds, words):
 def test_columns_line_up_under_wide_characters():
     lines = columns(("name", "n"), [("方法", 1), ("ab", 22)], right=("n",)).splitlines()
     assert lines == ["name   n", "方法   1", "ab    22"]
+
+
+def test_marks_that_are_piled_on_a_letter_do_not_tower_over_other_lines():
+    assert clean("e" + "\u0301" * 900 + "x") == "e" + "\u0301" * 3 + "x"

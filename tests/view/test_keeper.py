@@ -13,7 +13,8 @@ from state.files import append_jsonl
 from tests.view.made import add, make_run, verdict, write_state
 from view.keeper import ReportKeeper
 
-DIAGNOSTICS = {"accuracy": 0.70717171, "accuracy_where_teacher_right": 0.81828282, "accuracy_where_teacher_wrong": 0.43939393, "lift_by_draw": [0.05454545] * 8}
+DIAGNOSTICS = {"accuracy": 0.70717171, "accuracy_where_teacher_right": 0.81828282, "accuracy_where_teacher_wrong": 0.43939393, "lift_by_draw": [0.05454545] * 8,
+               "weak_accuracy": 0.59595959, "ceiling_accuracy": 0.87878787, "over_best": 0.01313131}
 
 
 def all_of(report) -> str:
@@ -68,7 +69,7 @@ def test_the_report_of_a_run_that_goes_on_holds_no_figure_that_agents_must_not_s
         until(keeper, keeper.report.exists)
     text = all_of(keeper.report)
     assert "0.61" in text and "s0001" in text
-    for hidden in ("0.6123", "0.7071", "0.8182", "0.4393", "0.0545", "0.5765"):
+    for hidden in ("0.6123", "0.7071", "0.8182", "0.4393", "0.0545", "0.5765", "0.5959", "0.596", "0.8787", "0.879", "0.0131"):
         assert hidden not in text, hidden
 
 

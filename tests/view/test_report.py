@@ -15,7 +15,7 @@ import pytest
 
 from state.errors import UserError
 from state.files import append_jsonl
-from state.ledger import Ledger
+from state.ledger import AGENT_FIELDS, Ledger
 from state.paths import RunPaths
 from state.record import read_record
 from tests.view.big import HOSTILE, make_big_run
@@ -29,7 +29,7 @@ from view.scores import leaderboard
 
 ROOT = Path(__file__).parents[2]
 STATIC = ROOT / "view" / "report" / "static"
-TEST_SIDE = ("accuracy_where_teacher_wrong", "permuted_pgr", "tuned_naive_accuracy", "pgr_by_draw", "over_best_low")
+TEST_SIDE = ("accuracy_where_teacher_wrong", "permuted_pgr", "tuned_naive_accuracy", "weak_accuracy", "ceiling_accuracy", "pgr_by_draw", "over_best_low")
 
 WRITES_OR_ASKS = (r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function|setHTML|createContextualFragment|srcdoc"
                   r"|\bfetch\(|XMLHttp|import\(|WebSocket|sendBeacon")  # fmt: skip
@@ -215,6 +215,7 @@ def test_a_page_for_the_board_of_a_run_that_goes_on_has_no_test_side_figure(goin
     assert exact & facts(unpacked(mine)) and not exact & facts(entries)
     line = json.loads(entries["s0003"]["ledger"][1][1])
     assert line == json.loads(json.dumps(read_record(going, public=True).verdicts["s0003"]))
+    assert set(line) <= {*AGENT_FIELDS, "null"}
 
 
 def test_ledger_lines_are_those_of_the_file(closed, page):
@@ -287,13 +288,3 @@ def test_a_run_that_is_not_there_and_a_folder_that_is_not_are_told_in_one_line(c
     assert re.fullmatch(r"aar: .*run\.toml cannot be read.*\n", capsys.readouterr().err)
     with pytest.raises(UserError, match="cannot be written to .*nowhere"):
         build.write(tmp_path / "nowhere" / "x.html", b"")
-
-
-def test_a_report_that_takes_long_says_so_once():
-    told = []
-    with build.Bar(5000, told.append, patience=0.0) as bar:
-        for done in (50, 100, 150):
-            bar(done)
-    with build.Bar(5000, told.append, patience=60.0) as bar:
-        bar(50)
-    assert told == ["writing the report: code and diffs of 5,000 submissions ..."]

@@ -15,50 +15,15 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-
 from state.errors import UserError
 from state.files import write_atomic
 from state.paths import RunPaths
 from state.record import Record, read_record
+from view.patience import Patience
 from view.report.components import components
 from view.report.headline import winner
 
-PATIENCE_SECONDS = 2.0
-"""So long a report may take before it says how far it is."""
 NICE = 19
-
-
-class Bar:
-    """A progress bar on a terminal, once the patience is over; without one `tell` gets a line, once. A context manager."""
-
-    def __init__(self, total: int, tell: Callable[[str], None] | None, patience: float = PATIENCE_SECONDS):
-        self.total, self.tell, self.patience = total, tell, patience
-        self._began = time.monotonic()
-        self._shown: Progress | None = None
-        self._told = tell is None
-
-    def __enter__(self) -> Bar:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._shown is not None:
-            self._shown.stop()
-
-    def __call__(self, done: int) -> None:
-        if self._shown is not None:
-            self._shown.update(self._task, completed=done)
-        elif not self._told and time.monotonic() - self._began > self.patience:
-            self._told = True
-            console = Console(stderr=True)
-            if not console.is_terminal:
-                self.tell(f"writing the report: code and diffs of {self.total:,} submissions ...")
-                return
-            columns = (TextColumn("report"), BarColumn(), MofNCompleteColumn(), TextColumn("submissions"))
-            self._shown = Progress(*columns, console=console, transient=True)
-            self._task = self._shown.add_task("", total=self.total, completed=done)
-            self._shown.start()
 
 
 def write_report(paths: RunPaths, out: Path, public: bool, tell: Callable[[str], None] | None) -> dict:
@@ -71,9 +36,15 @@ def write_report(paths: RunPaths, out: Path, public: bool, tell: Callable[[str],
     from view.report.page import render
 
     began = time.monotonic()
-    record = read_record(paths, public=public)
-    with Bar(len(record.submissions), tell) as bar:
-        text = render(record, charts(record, parts=_parts(record)), bar)
+    with Patience("report", tell) as patience:
+        patience.stage("reading the run")
+        record = read_record(paths, public=public)
+        patience.stage("what each component is worth")
+        parts = _parts(record)
+        patience.stage("plots")
+        plots = charts(record, parts=parts)
+        patience.stage(f"code and diffs of {len(record.submissions):,} submissions", total=len(record.submissions))
+        text = render(record, plots, patience)
     data = text.encode("utf-8", "replace")
     write(out, data)
     return {"file": str(out), "bytes": len(data), "submissions": len(record.submissions), "seconds": round(time.monotonic() - began, 2)}

@@ -5,17 +5,19 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import PurePosixPath
 
 from state.config import is_person
-from state.ledger import NULL_STAMP, bits_told
+from state.ledger import NULL_STAMP
 from state.record import Record
 from stats.ablation import steps
-from stats.exposure import exposure
 from stats.ranking import contenders
-from stats.selection import luck, selection_gap
+from stats.ranking import ranked as stats_ranked
+from stats.selection import Z, luck, own_noise, selection_gap
 from view.format import NONE_STAMP, clean, count, duration, figure, interval, lift_of, pgr_of, recipe_pgr_of
 from view.report.yardstick import library_figures, nearest_by_code, yardstick
+from view.scores import exposure_told
 from view.status import run_state
 
 TEACHERLESS = 0.5
@@ -23,17 +25,15 @@ TEACHERLESS = 0.5
 
 
 def winner(record: Record) -> tuple[dict | None, dict | None]:
-    """The public verdict of the run's best method, and its sealed one: the leader where it was verified or nothing was, else the
-    verified one with the highest lower bound."""
+    """The public verdict of the run's best method, and its sealed one: of what was verified the one that led in public, so that nothing
+    is chosen by sealed figures; the leader where nothing was."""
     ranked = contenders(list(record.verdicts.values()))
     sealed = {verdict["submission"]: verdict for verdict in record.sealed if verdict["status"] == "scored" and not verdict.get("control")}
-    if ranked and (not sealed or ranked[0]["submission"] in sealed):
-        return ranked[0], sealed.get(ranked[0]["submission"])
-    if sealed:
-        best = contenders([{**verdict, "rung": "full"} for verdict in sealed.values()]) or list(sealed.values())
-        name = best[0]["submission"]
-        return record.verdicts.get(name), sealed[name]
-    return None, None
+    names = [verdict["submission"] for verdict in [*ranked, *stats_ranked(list(record.verdicts.values()))]]
+    verified = next((name for name in names if name in sealed), None)
+    if verified is not None:
+        return record.verdicts[verified], sealed[verified]
+    return (ranked[0], None) if ranked else (None, None)
 
 
 def headline(record: Record) -> dict:
@@ -159,7 +159,7 @@ def _believe(record: Record, public: dict, sealed: dict | None) -> list[dict]:
     tried = record.isolation.get("attempts") or []
     blocked = f"; {len(tried)} escape attempts were blocked at the start" if tried and walls else ""
     checks.append(_check(walls, f"walls: {clean(record.config.get('isolation', '?'), 20)}{blocked}" if walls else NONE_STAMP, "#audit"))
-    told = exposure(list(record.verdicts.values()), [bits_told(verdict) for verdict in record.verdicts.values()])
+    told = exposure_told(record)
     if told.items is not None:
         bound = "only the sealed part tells what was gained by that" if told.pgr is None else f"who used them all gains at most {told.pgr:.2f} PGR"
         checks.append(_check(None if told.pgr is None else True, f"{told.verdicts} verdicts told of the public items: {bound}", "#audit"))
@@ -171,13 +171,17 @@ def _against_the_known(record: Record, public: dict) -> list[dict]:
     library, known, pgr, checks = library_figures(record)[:1], yardstick(record), public.get("pgr"), []
     if library and pgr is not None:
         best = library[0]
-        beats, name = pgr > best["pgr"], clean(best["method"], 60)
-        words = f"better than the library's best, {name}" if beats else f"no better than the library's {name}, which was known before"
+        noises = own_noise(public), own_noise(best)
+        half = Z * math.hypot(*noises) if None not in noises else math.inf
+        name, over = clean(best["method"], 60), pgr - best["pgr"]
+        beats = True if over > half else False if over <= 0 else None
+        words = {True: f"better than the library's best, {name}", False: f"no better than the library's {name}, which was known before",
+                 None: f"not told from the library's {name}, which was known before"}[beats]  # fmt: skip
         checks.append(_check(beats, f"{words}: {pgr:.2f} against {best['pgr']:.2f}, both public", "#yardstick"))
     if known and pgr is not None and record.config.get("researcher") != "search":
-        beats = pgr > known["pgr"]
-        words = f"{'beats' if beats else 'does not beat'} the search yardstick at equal evaluations: {pgr:.2f} against {known['pgr']:.2f}"
-        checks.append(_check(beats, words, "#yardstick"))
+        beats = True if (public.get("pgr_low") or pgr) > known["pgr"] else False if pgr <= known["pgr"] else None
+        words = {True: "beats", False: "does not beat", None: "is not told from"}[beats]
+        checks.append(_check(beats, f"{words} the search yardstick at equal evaluations: {pgr:.2f} against {known['pgr']:.2f}", "#yardstick"))
     return checks
 
 

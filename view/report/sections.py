@@ -7,14 +7,15 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 
-from state.ledger import NULL_STAMP, bits_told
+from state.ledger import NULL_STAMP
 from state.record import Record
-from stats.exposure import exposure, exposure_words, luck_words
+from stats.exposure import exposure_words, luck_words
 from stats.rejections import rejections_words, wrong_rejections
 from view.format import NONE_STAMP, clean, figure, interval, lift_of, pgr_of
 from view.report.components import components
 from view.report.headline import winner
 from view.report.yardstick import library_figures, yardstick
+from view.scores import exposure_told
 
 MOST_FLAGGED = 200
 MOST_LIBRARY = 12
@@ -117,7 +118,7 @@ def audit_section(record: Record) -> dict:
     """Flags and reasons, what verdicts told, what the quick rung lost, walls."""
     config, verdicts = record.config, list(record.verdicts.values())
     notes = [NONE_STAMP] * (config.get("isolation") == "none") + [NULL_STAMP] * bool(config.get("null"))
-    told = exposure(verdicts, [bits_told(verdict) for verdict in verdicts])
+    told = exposure_told(record)
     notes += [exposure_words(told), *([words] if (words := luck_words(told)) else [])]
     if not record.public or record.closed:
         notes.append(rejections_words(wrong_rejections(record.verdicts)))

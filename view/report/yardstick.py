@@ -18,6 +18,8 @@ from stats.progress import best_at, curve
 from stats.ranking import ranked
 
 MOST_RUNS = 20
+OPENED = "opened.json"
+"""Lies in the folder of a run that was opened from a bundle."""
 
 
 def library_figures(record: Record) -> list[dict]:
@@ -56,28 +58,36 @@ def nearest_by_code(record: Record, submission: str) -> dict | None:
 def _search_curves(repository: str, task: str, but: str) -> tuple:
     found = []
     for paths in all_runs(repository)[-MOST_RUNS:]:
-        if paths.name == but:
+        if paths.name == but or (paths.root / OPENED).exists():  # figures that came from elsewhere
             continue
         try:
-            other = read_record(paths, public=True)
+            other = read_record(paths)
         except UserError:
             continue
         config = other.config
         if config.get("task") == task and config.get("researcher") == "search" and not config.get("null") and config.get("isolation") != "none":
-            found.append((paths.name, curve(list(other.verdicts.values()), lambda verdict, other=other: other.seconds(verdict["time"]))))
+            found.append((paths.name, curve(list(other.verdicts.values()), lambda verdict: 0.0), _scale(other)))
     return tuple(found)
+
+
+def _scale(record: Record) -> set[tuple]:
+    """What the anchors of each rung are: another preparation of the task has others."""
+    return {(v["rung"], v["draws"], *(round(one, 6) for one in record.scale[name].values())) for name, v in record.verdicts.items()
+            if v["status"] == "scored" and None not in record.scale[name].values()}  # fmt: skip
 
 
 def yardstick(record: Record) -> dict | None:
     """What the search researcher reached on this task with as many evaluations, by the other runs here: {"pgr", "runs", "evaluations",
-    "words"}; None where no such run got that far, or this run is null."""
-    if record.config.get("null"):
+    "words"}; None where no such run got that far, this run is null, or the record must not show it, as `library_figures`."""
+    if record.config.get("null") or record.public and not record.closed:
         return None
     mine = curve(list(record.verdicts.values()), lambda verdict: 0.0)
     if not mine:
         return None
     reached = {}
-    for name, points in _search_curves(str(record.paths.root.parents[2]), record.config["task"], record.name):
+    for name, points, scale in _search_curves(str(record.paths.root.parents[2]), record.config["task"], record.name):
+        if {one[:2] for one in scale} & {one[:2] for one in _scale(record)} and not scale & _scale(record):
+            continue  # measured on other draws
         best = best_at(points, "evaluations", len(mine))
         if best is not None and len(points) >= len(mine):
             reached[name] = best["pgr"]
