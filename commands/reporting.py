@@ -65,7 +65,7 @@ def compare_components(record: Record) -> None:
 
 def report_line(paths: RunPaths, quiet: bool = False) -> str:
     """Have the reports written by a process of its own; where they are, or what to do where they could not be written."""
-    from view.scores import shown
+    from view.summary import shown
 
     command = [sys.executable, "-m", "commands.reporting", str(paths.root), *(["--quiet"] if quiet else [])]
     done = subprocess.run(command, cwd=PROJECT, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import click
 
 from commands.common import PROJECT, as_json, say
+from state.errors import UserError
 from state.ledger import Ledger
 from state.paths import find_run
 from state.record import read_record
@@ -72,6 +74,8 @@ def show(submission: str, run: str | None, as_json: bool) -> None:
     """One submission (s0007, or best): its code, what it changed, its verdict, posts about it, what it cost."""
     from view.show import show_facts, show_text
 
+    if run is not None and re.fullmatch(r"s\d{4,}|best", run) and not re.fullmatch(r"s\d{4,}|best", submission):
+        submission, run = run, submission  # either order is meant alike
     facts = show_facts(read_record(find_run(PROJECT, run)), submission)
     say(facts, show_text(facts), as_json)
 
@@ -83,8 +87,10 @@ def report(run: str | None, out: Path | None) -> None:
     """Write report.html: one file with all there is to see of a run, which opens in any browser, offline."""
     from commands.reporting import keep_report
     from state.files import write_atomic
-    from view.scores import shown
+    from view.summary import shown
 
+    if out is not None and not out.absolute().parent.is_dir():
+        raise UserError(f"--out {out}: there is no folder {out.parent} to write into")
     file = keep_report(find_run(PROJECT, run))
     if out is not None:
         write_atomic(out, file.read_bytes())

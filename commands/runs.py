@@ -32,7 +32,7 @@ def operate_here(paths: RunPaths, seconds: float | None = None, no_verify: bool 
     from view.format import tell
     from view.keeper import ReportKeeper
     from view.live import LiveView
-    from view.scores import ending_words, summary_text
+    from view.summary import ending_words, summary_text
 
     live = ReportKeeper(paths, LiveView(paths, sys.stdout.isatty()))
     ended, sealed = run_to_end(paths, live, tell, seconds, no_verify, keep_open)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import click
@@ -46,5 +47,7 @@ def finalize(run: str, method: str, branch: str | None, as_name: str | None, as_
     from swarm.finalize import finalize as make
     from swarm.finalize import finalize_text
 
+    if re.fullmatch(r"s\d{4,}|best", run) and not re.fullmatch(r"s\d{4,}|best", method):
+        run, method = method, run  # either order is meant alike
     facts = make(find_run(PROJECT, run), PROJECT, method, branch, as_name)
     say(facts, finalize_text(facts), as_json)

@@ -72,7 +72,14 @@ def runs_folder(repository: Path | str) -> Path:
 def all_runs(repository: Path | str) -> list[RunPaths]:
     """The runs of this repository, oldest first."""
     found = [RunPaths(toml.parent) for toml in runs_folder(repository).glob("*/run.toml")]
-    return sorted(found, key=lambda paths: (paths.toml.stat().st_mtime, paths.name))
+    return sorted(found, key=lambda paths: (_created(paths), paths.name))
+
+
+def _created(paths: RunPaths) -> str:
+    """When a run was started, as it says itself: a copied folder is no newer for it. "" where it does not say."""
+    with open(paths.toml, "rb") as file:
+        said = re.search(rb'^created = "([^"]*)"', file.read(4000), re.MULTILINE)
+    return said[1].decode("ascii", "replace") if said else ""
 
 
 def find_run(repository: Path | str, name: str | None) -> RunPaths:

@@ -50,10 +50,9 @@ class Difference:
     sd: float | None = None
     error: float | None = None
 
-    @property
-    def tellable(self) -> float | None:
-        """The true difference that as many runs, spread like these, find four times out of five."""
-        return None if self.error is None else _shift(self.df, LEVEL) * self.error
+    def tellable(self, level: float = LEVEL) -> float | None:
+        """The true difference that as many runs, spread like these, find four times out of five by an interval of `level`."""
+        return None if self.error is None else _shift(self.df, level) * self.error
 
     def at(self, level: float) -> tuple[float, float] | None:
         """The interval of another level."""
@@ -166,4 +165,7 @@ def _shift(df: float, level: float, power: float = POWER) -> float:
     """By how many standard errors a true difference has to be away to be found with `power`."""
     from scipy.optimize import brentq
 
-    return float(brentq(lambda shift: _power(shift, df, level) - power, 0.0, 1000.0, xtol=1e-4))
+    most = 10.0
+    while _power(most, df, level) < power:  # of one degree of freedom and a high level it is thousands
+        most *= 10
+    return float(brentq(lambda shift: _power(shift, df, level) - power, 0.0, most, xtol=1e-4))

@@ -20,8 +20,8 @@ AXES = ("evaluations", "seconds", "compute_seconds", "dollars")
 
 @dataclass(frozen=True)
 class Point:
-    """After one verdict: how many `evaluations` there were, `seconds` since the start, `compute_seconds` in methods and
-    around them, `dollars` spent on models; the `verdict`, and the `best` until then (None while nothing competes)."""
+    """After one verdict: how many `evaluations` there were, `seconds` since the start, `compute_seconds` in methods,
+    around them and in audits, `dollars` spent on models; the `verdict`, and the `best` until then (None while nothing competes)."""
 
     evaluations: int
     seconds: float
@@ -40,6 +40,13 @@ class Point:
         return self.best is not None and self.best["submission"] == self.verdict["submission"]
 
 
+def compute_seconds(verdict: dict) -> float:
+    """What a verdict took of a slot: in the method, around it, and in its audits; 0 for the code of an earlier one."""
+    if verdict.get("same_as"):
+        return 0.0
+    return sum(verdict.get(name) or 0.0 for name in ("method_seconds", "overhead_seconds", "audit_seconds"))
+
+
 def curve(
     verdicts: Sequence[dict], seconds: Callable[[dict], float], dollars: Callable[[float], float] = lambda at: 0.0
 ) -> list[Point]:
@@ -53,7 +60,7 @@ def curve(
     for verdict in verdicts:
         if verdict.get("same_as"):
             continue
-        computed += (verdict.get("method_seconds") or 0.0) + (verdict.get("overhead_seconds") or 0.0)
+        computed += compute_seconds(verdict)
         if contenders([verdict]) and verdict.get("pgr") is not None and (best is None or sort_key(verdict) < sort_key(best)):
             best = verdict
         at = seconds(verdict)

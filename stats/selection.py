@@ -80,7 +80,7 @@ def luck(verdicts: Sequence[dict]) -> Luck | None:
     earlier code left out. None where there are fewer than FEWEST.
     """
     rivals = [v for v in verdicts if v.get("status") == "scored" and v.get("track", "main") == "main" and not v.get("same_as")
-              and v.get("pgr") is not None and own_noise(v) is not None]
+              and "near-duplicate" not in (v.get("flags") or ()) and v.get("pgr") is not None and own_noise(v) is not None]
     most = max((v["draws"] for v in rivals), default=0)
     rivals = [v for v in rivals if v["draws"] == most]
     if len(rivals) < FEWEST:

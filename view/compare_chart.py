@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from statistics import fmean
 
 from stats.progress import Point
+from view.compare_answers import primary_words
 from view.format import clean, count, figure, interval
 from view.measures import COSTS, SEALED, reach
 from view.plots.chart import Chart, stamped
@@ -78,16 +79,17 @@ def _mean_line(curves: Sequence[Sequence[Point]], axis: str, end: float) -> tupl
 
 
 def _outcomes(facts: dict) -> Chart | None:
-    """The primary measure: a mark for each run with the interval of its own measurement where it has one, and the mean of each side over its runs."""
-    key = facts["primary"]
-    if key is None:
-        return None
-    label = next(one["label"] for one in facts["measures"] if one["key"] == key)
-    colours, rows = _colours(facts), []
+    """The primary measure: a mark for each run with the interval of its own measurement where it has one, and the mean of each side over its
+    runs; a row without a mark for a run that has no valid figure. None where no run has one."""
+    key, label, colours, rows = facts["primary"], primary_words(facts), _colours(facts), []
     for side in facts["sides"]:
-        rows += [(side["name"], clean(run["run"], 40), run["figures"][key], False) for run in facts["runs"] if run["side"] == side["name"]]
-        rows.append((side["name"], f"mean of {side['name']}", facts["means"][side["name"]][key], True))
-    ends = [v for _, _, one, mean in rows if not mean for v in (one["value"], one.get("low"), one.get("high")) if v is not None]
+        rows += [(side["name"], clean(run["run"], 40), run["figures"].get(key), False) for run in facts["runs"] if run["side"] == side["name"]]
+        if mean := facts["means"][side["name"]].get(key):
+            rows.append((side["name"], f"mean of {side['name']}", mean, True))
+    rows = [(side, name if one else f"{name}: none", one, mean) for side, name, one, mean in rows]
+    ends = [v for _, _, one, mean in rows if one and not mean for v in (one["value"], one.get("low"), one.get("high")) if v is not None]
+    if not ends:
+        return None
     room = 0.05 * (max(ends) - min(ends) or 1)
     tall, labels = 24, [name for _, name, _, _ in rows]
 
@@ -103,19 +105,24 @@ def _outcomes(facts: dict) -> Chart | None:
             weight = {"fontweight": "bold"} if mean else {}
             most = int(left / sheet.size / 0.6)
             sheet.text(axes, left - 8, y, name, colours[side] if mean else MUTED, most, "pixels", ha="right", va="center_baseline", **weight)
+            if one is None:
+                continue
             if one.get("low") is not None:
                 sheet.interval(axes, one["value"], at, one["low"], one["high"], colours[side], upright=False, width=4 if mean else 1.4)
             marks = [sheet.mark("", f"{name}: {_own(one)}")]
             sheet.points(axes, [one["value"]], [at], marks, colours[side], 9 if mean else 7, marker="D" if mean else "o")
 
-    means = ", ".join(f"{side['name']} {_own(facts['means'][side['name']][key])}" for side in facts["sides"])
+    means = ", ".join(f"{side['name']} {_own(facts['means'][side['name']].get(key))}" for side in facts["sides"])
     title = f"{label[0].upper()}{label[1:]}, run by run: means {means}"
     alt = f"Rows, one a run, grouped by side. {title}. " + "; ".join(f"{name} {_own(one)}" for _, name, one, mean in rows if not mean) + "."
     own = ", with the 95 % interval of their own measurement; most of that error is the same for all runs, who share draws and items"
     note = f"Circles: runs{own if key == SEALED else ''}. Diamonds: mean of a side with the 95 % interval over its runs, none where it has one run; "
     note += "where that is wider than the chart it is cut."
+    note += " None: a run without a valid figure, which is not in the mean." if any(one is None for _, _, one, _ in rows) else ""
     return plot("compare-outcomes", title, alt, draw, (len(rows) * tall + 50, len(rows) * tall + 50), note)
 
 
-def _own(one: dict) -> str:
+def _own(one: dict | None) -> str:
+    if one is None:
+        return "n/a"
     return interval(one["value"], one["low"], one["high"]) if one.get("low") is not None else figure(one["value"])

@@ -1,11 +1,17 @@
-"""What `compare` prints, 80 columns wide as far as names allow: what to know first, tables in Markdown, and the answer at the end."""
+"""What `compare` prints, 80 columns wide: what to know first, tables in Markdown, and the answer at the end.
+
+Lines are folded and tables parted at 80 columns wherever it is printed to; the facts as JSON stay whole.
+"""
 
 from __future__ import annotations
 
-import textwrap
+from collections.abc import Sequence
 
-from view.format import clean, count, figure, lift_of, pgr_of
-from view.measures import AREA, SEALED
+from rich.cells import cell_len
+
+from view.compare_answers import primary_words
+from view.format import clean, count, figure, fold, lift_of, pgr_of
+from view.measures import AREA, MONEY, SEALED
 from view.table import markdown
 
 WIDTH = 80
@@ -17,13 +23,31 @@ def compare_text(facts: dict) -> str:
     """The facts of `compare_facts` as plain text with Markdown tables, the answer last."""
     parts = [f"compare on task {clean(facts['task'], 40)}: {count(len(facts['sides']), 'side')}, {count(len(facts['runs']), 'run')}"]
     if facts["problems"]:
-        parts.append("\n".join(["problems", *(f"  {words}" for words in facts["problems"])]))
-    parts.append("\n".join(["sides", *(f"  {side['name']}  {', '.join(side['runs'])}" for side in facts["sides"])]))
-    parts.append("\n".join(_differ_lines(facts)))
-    parts += [markdown(*one) for one in run_tables(facts)]
-    parts += [markdown(*one) for one in difference_tables(facts)]
-    parts.append("\n".join(textwrap.fill(note, WIDTH) for note in facts["notes"]))
-    return "\n\n".join([*parts, "\n".join(facts["answers"])])
+        parts.append(_folded(["problems", *(f"  {words}" for words in facts["problems"])], 4))
+    parts.append(_folded(["sides", *(f"  {side['name']}  {', '.join(clean(name, 40) for name in side['runs'])}" for side in facts["sides"])], 5))
+    parts.append(_folded(_differ_lines(facts), 7))
+    parts += [text for table in (*run_tables(facts), *difference_tables(facts)) for text in _fitting(*table)]
+    return "\n\n".join([*parts, _folded(facts["notes"]), _folded(facts["answers"], 2)])
+
+
+def _folded(lines: Sequence[str], indent: int = 0) -> str:
+    return "\n".join(part for line in lines for part in fold(line, WIDTH, indent))
+
+
+def _fitting(header: list[str], rows: list[list[str]], right: tuple[str, ...]) -> list[str]:
+    """A table as several, one below the other, where it is too wide: each with the first column and as many others as there is room for."""
+    found, at = [], 1
+    while at < len(header):
+        end, text = at, ""
+        while end < len(header):
+            keep = [0, *range(at, end + 1)]
+            wider = markdown([header[i] for i in keep], [[row[i] for i in keep] for row in rows], right)
+            if text and cell_len(wider.partition("\n")[0]) > WIDTH:
+                break
+            end, text = end + 1, wider
+        found.append(text)
+        at = end
+    return found
 
 
 def _differ_lines(facts: dict) -> list[str]:
@@ -39,21 +63,23 @@ def _differ_lines(facts: dict) -> list[str]:
 
 
 def run_tables(facts: dict) -> list[Table]:
-    """What each run reached: on the sealed part, where it was opened, and at equal cost."""
-    end, paid = facts["ends"]["evaluations"], facts["ends"]["dollars"] is not None
+    """What each run reached: on the sealed part, where it was opened, and at equal cost. All that is measured does not fit in 80 columns:
+    of seconds and dollars a run shows what it is short of, the table of means has both."""
+    end, cost = facts["ends"]["evaluations"], "compute_seconds" if facts["ends"][MONEY] is None else MONEY
     sealed, public = [], []
     for run in facts["runs"]:
         found, name = run["figures"], f"{run['side']} {clean(run['run'], 40)}"
         one, area = found.get(SEALED), found.get(AREA)
         corrected = f"[{figure(one['corrected_low'])}, {figure(one['corrected_high'])}]" if one else "n/a"
-        sealed.append([name, _shown(one, pgr_of, "pgr"), corrected, _shown(found.get("sealed_lift"), lift_of, "lift"), run["openings"] or "-"])
-        costs = [f"{found[key]['value']:.{digits}f}" for key, digits in (("evaluations", 0), ("compute_seconds", 0), *([("dollars", 2)] * paid))]
+        value = "no valid figure" if run["failure"] else _shown(one, pgr_of, "pgr")
+        sealed.append([name, value, corrected, _shown(found.get("sealed_lift"), lift_of, "lift")])
         best = _shown(found.get("best_evaluations"), pgr_of, "pgr")
-        public.append([name, clean(run["winner"] or "-", 12), figure(area["value"]) if area else "n/a", best, *costs])
-    header = ["run", "verified", "area *", f"best at {end} *", "evals", "seconds", *(["dollars"] * paid)]
-    tables = [(header, public, ("area *", "evals", "seconds", "dollars"))]
+        costs = [f"{found['evaluations']['value']:.0f}", f"{found[cost]['value']:.{2 if cost == MONEY else 0}f}"]
+        public.append([name, clean(run["winner"] or "-", 12), run["openings"] or "-", figure(area["value"]) if area else "n/a", best, *costs])
+    header = ["run", "winner", "k", "area *", f"best at {end} *", "evals", "dollars" if cost == MONEY else "seconds"]
+    tables = [(header, public, ("k", "area *", "evals", "seconds", "dollars"))]
     if any(run["winner"] for run in facts["runs"]):
-        tables.insert(0, (["run", "sealed PGR", "corrected", "sealed lift", "k"], sealed, ("k",)))
+        tables.insert(0, (["run", "sealed PGR", "corrected", "sealed lift"], sealed, ()))
     return tables
 
 
@@ -75,23 +101,30 @@ def difference_tables(facts: dict) -> list[Table]:
         rows.append([label, *cells, *([_difference(only, one["key"], one["digits"])] if only else [])])
     header = ["mean (sd between runs)", *names, *([f"{names[0]} - {names[1]}"] if only else [])]
     tables = [(header, rows, ())]
-    if not only and facts["primary"]:
-        label = next(one["label"] for one in facts["measures"] if one["key"] == facts["primary"])
+    if not only:
         shown = [[f"{pair['first']} - {pair['second']}", _difference(pair, facts["primary"], 2),
                   "n/a" if pair["adjusted_p"] is None else f"{pair['adjusted_p']:.3f}", pair["better"] or "cannot tell"] for pair in facts["pairs"]]  # fmt: skip
-        tables.append((["pair", label, "Holm p", "better"], shown, ("Holm p",)))
+        tables.append((["pair", primary_words(facts), "Holm p", "better"], shown, ("Holm p",)))
     return tables
 
 
 def _mean(one: dict | None, digits: int) -> str:
     if one is None:
         return "n/a"
-    return figure(one["value"], digits=digits) + (f" ({figure(one['sd'], digits=max(digits, 1))})" if one["sd"] is not None else "")
+    sd, digits = one["sd"], _digits(digits, one["value"])
+    value = figure(one["value"], digits=digits)
+    return value if sd is None else f"{value} ({figure(sd, digits=digits or int(sd < 10))})"
+
+
+def _digits(digits: int, *values: float) -> int:
+    """Of hundreds of dollars or evaluations nobody reads the cents."""
+    return digits if max(map(abs, values)) < 100 else 0
 
 
 def _difference(pair: dict, key: str, digits: int) -> str:
     one = pair["differences"].get(key)
     if one is None:
         return "n/a"
+    digits = _digits(digits, *(one[key] or 0.0 for key in ("value", "low", "high")))
     value = figure(one["value"], signed=True, digits=digits)
     return value if one["low"] is None else f"{value} [{figure(one['low'], True, digits)}, {figure(one['high'], True, digits)}]"

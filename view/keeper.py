@@ -6,6 +6,7 @@ than a small share of a core. It shows what agents may see; nothing waits for it
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -15,8 +16,8 @@ from types import TracebackType
 from state.paths import RunPaths
 
 PROJECT = Path(__file__).resolve().parent.parent
-EVERY_SECONDS = 60.0
-SHARE = 0.04
+EVERY_SECONDS = 30.0
+SHARE = 0.08
 """Of one core, at most, on average."""
 
 
@@ -27,8 +28,8 @@ class ReportKeeper:
         self.paths, self.view, self.every = paths, view, every_seconds
         self.report = paths.board / "report.html"
         self._process: subprocess.Popen | None = None
-        self._began = time.monotonic()
-        self._next = self._began + every_seconds
+        self._next = 0.0  # the first one comes with the first verdict
+        self._begun = False
         self._shown = self._size()
 
     def __enter__(self) -> ReportKeeper:
@@ -45,12 +46,13 @@ class ReportKeeper:
         self.view.update(state)
         now = time.monotonic()
         if self._process is not None:
-            if self._process.poll() is None:
+            used = self._cpu_seconds()
+            if used is None:
                 return
-            self._next = now + max(self.every, (now - self._began) / SHARE)
+            self._next = now + max(self.every, used / SHARE)
             self._process = None
         size = self._size()
-        if now < self._next or size == self._shown:
+        if now < self._next or size == self._shown or not self._has_verdict():
             return
         try:
             with open(self.paths.log, "ab") as log:
@@ -61,7 +63,19 @@ class ReportKeeper:
         except OSError:  # a full disk, too many processes: the run goes on, and later there may be a report again
             self._next = now + self.every
             return
-        self._shown, self._began = size, now
+        self._shown = size
+
+    def _has_verdict(self) -> bool:
+        self._begun = self._begun or b'"kind":"verdict"' in self.paths.ledger.read_bytes()
+        return self._begun
+
+    def _cpu_seconds(self) -> float | None:
+        """What the process that has ended took of a core; None while it has not. How long it took tells how busy others were."""
+        pid, status, usage = os.wait4(self._process.pid, os.WNOHANG)
+        if pid == 0:
+            return None
+        self._process.returncode = os.waitstatus_to_exitcode(status)
+        return usage.ru_utime + usage.ru_stime
 
     def _size(self) -> tuple[int, int]:
         """Grows with every verdict and post."""

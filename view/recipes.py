@@ -4,10 +4,12 @@
     split_sides(["a1,a2", "b1"])    what the command line names
     group(records, sides)           the sides of a comparison
     differences(sides)              how they differ, key by key
+    changed(record)                 what was changed of it while the run went on
 
-Part of it is the researcher, its models and their settings, prompts by their hashes, directions, agents and people, what may be spent,
-what agents hear. Not part of it: names, times, seeds. Nor is the commit a run was started from, since with every edit of a prompt it is
-another one: where the code differs that is told, and whoever compares two versions of it groups the runs by commas.
+Part of it is the researcher, its models and their settings, prompts by their hashes, directions, agents and people, what may be spent
+(as it was in the end: `resume` may raise it), what agents hear. Not part of it: names, times, seeds. Nor is the commit a run was started
+from, since with every edit of a prompt it is another one: where the code differs that is told, and whoever compares two versions of it
+groups the runs by commas.
 """
 
 from __future__ import annotations
@@ -32,6 +34,8 @@ CODE = ("methods", "swarm", "eval", "sandbox", "stats", "state")
 """Folders whose code may change how a run goes."""
 ALLOWED = ("seconds_limit", "submissions_limit", "fleet_submissions_limit", "budget", "slots", "agents")
 """Keys that say how much a run may do."""
+BUDGET = "budget.json"
+"""In the folder of a run: what `resume --budget` said since it was started."""
 MOST_LINES = 600
 """Of a diff of prompts."""
 NONE = "none"
@@ -73,14 +77,44 @@ def recipe(record: Record) -> dict[str, str]:
         "directions": _counted(agent.get("direction") or NONE for agent in agents),
         "agents": str(len(agents)),
         "people": str(len(config["agents"]) - len(agents)),
-        "seconds_limit": _text(max(config.get("seconds_limit", 0.0), record.state.get("seconds_limit") or 0.0)),
+        "seconds_limit": _text(_seconds_limit(record)),
     }
     made |= {key: _text(config.get(key)) for key in SINGLE}
     for table in TABLES:
-        made |= {f"{table}.{key}": _text(value) for key, value in config.get(table, {}).items()}
+        values = config.get(table, {}) | (_later_budget(record) if table == "budget" else {})
+        made |= {f"{table}.{key}": _text(value) for key, value in values.items()}
     used = {f"{DIRECTIONS}{agent.get('direction')}.md" for agent in agents}
     made |= {path: sha[:12] for path, sha in config.get("prompts", {}).items() if not path.startswith(DIRECTIONS) or path in used}
     return {key: value for key, value in made.items() if key not in NO_MATTER}
+
+
+def changed(record: Record) -> list[str]:
+    """Limits that were moved while the run went on, in words: a run that was allowed more is no replicate of one that was not."""
+    config, seconds = record.config, _seconds_limit(record)
+    start, later = config.get("budget", {}), _later_budget(record)
+    moved = [(f"budget.{key}", start.get(key), value) for key, value in later.items() if value != start.get(key)]
+    if seconds != config.get("seconds_limit", 0.0):
+        moved.append(("seconds_limit", config.get("seconds_limit"), seconds))
+    said = [(clean(key, 40), clean(_text(old), 20), clean(_text(new), 20)) for key, old, new in moved]
+    return [f"its {key} was changed by `resume`: {old} at the start, {new} since" for key, old, new in said]
+
+
+def _seconds_limit(record: Record) -> float:
+    return max(record.config.get("seconds_limit", 0.0), record.state.get("seconds_limit") or 0.0)
+
+
+def _later_budget(record: Record) -> dict:
+    """What budget.json says; {} where there is none."""
+    file = record.paths.root / BUDGET
+    try:
+        later = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except ValueError as error:
+        raise UserError(f"{file} is not JSON ({error}): `python aar.py resume {record.name} --budget DOLLARS` writes it anew") from None
+    if not isinstance(later, dict):
+        raise UserError(f"{file} holds no limits by name: `python aar.py resume {record.name} --budget DOLLARS` writes it anew")
+    return later
 
 
 def _text(value: object) -> str:
@@ -97,11 +131,17 @@ def _counted(names: Iterable[object]) -> str:
 
 def group(records: Sequence[Record], sides: Sequence[Sequence[str]] | None = None) -> list[Side]:
     """Sides in the order in which the first of their runs is named; `sides`: names, as grouped by hand. UserError where runs are of
-    different tasks, or all of one recipe and not grouped by hand."""
+    different tasks, one of them stands there twice, or all are of one recipe and not grouped by hand."""
     tasks = {record.config["task"]: record.name for record in reversed(records)}
     if len(tasks) > 1:
         (one, first), (other, second) = list(tasks.items())[::-1][:2]
         raise UserError(f"{first} is on task {clean(one, 40)} and {second} on {clean(other, 40)}: figures of different tasks cannot be compared")
+    seen: dict[tuple, str] = {}
+    for record in records:  # also by other names: a bundle may have been opened beside the run that it was packed from
+        same = tuple(record.config.get(key) for key in ("name", "created", "base", "seed"))
+        if same in seen:
+            raise UserError(f"{seen[same]} and {record.name} are the same run, {clean(same[0], 40)}: a run counts once, on one side")
+        seen[same] = record.name
     if sides is not None:
         by_name = {record.name: record for record in records}
         made = [[by_name[name] for name in side] for side in sides]

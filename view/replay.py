@@ -61,6 +61,7 @@ class Past:
                 sums.append(call["dollars"] + (sums[-1] if sums else 0.0))
         moments = [self._submissions[0], self._verdicts[0], self._events[0], self._posts, self._calls.get(None, ([], []))[0]]
         self.seconds = max((times[-1] for times in moments if times), default=0.0)
+        self._limit = record.state.get("seconds_limit") or record.config.get("seconds_limit") or self.seconds
         self._told: tuple[tuple, Told] | None = None
 
     def _dated(self, items) -> tuple[list[float], list[dict]]:
@@ -80,7 +81,7 @@ class Past:
         known = self._agents(about, events, seconds)
         ended = self.record.state.get("state")
         word = "running" if not over or ended in ALIVE else ended or "finished"
-        state = {"seconds_used": seconds, "seconds_limit": self.seconds, "slots_used": self._scoring(about), **self._money(about, seconds)}
+        state = {"seconds_used": seconds, "seconds_limit": self._limit, "slots_used": self._scoring(about), **self._money(about, seconds)}
         agents = agent_facts(self.config, about, known, now if word == "running" else None, {})
         posts = bisect.bisect_right(self._posts, seconds)
         facts = summary(self.config, self.record.name, about, state, word, agents, posts, stamps(self.config))

@@ -5,15 +5,12 @@ All `*_text` functions return plain text, ready for `print`; what agents wrote i
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from pathlib import Path
 
 import tomli
 
-from state.config import is_person
 from state.ledger import NULL_STAMP, Ledger, bits_told
-from state.paths import RunPaths
 from state.record import Record
 from stats.exposure import Exposure, exposure, exposure_words
 from stats.ranking import ranked
@@ -174,11 +171,11 @@ def verdict_text(verdict: dict) -> str:
     lines += [
         f"PGR       {pgr_of(verdict)}   0: no better than the teacher, 1: as good as true labels",
         f"lift      {lift_of(verdict)}   over tuned naive, paired on draws and items",
-        f"accuracy  {_accuracy(verdict, 'accuracy')}   where the teacher is right "
-        f"{_accuracy(verdict, 'accuracy_where_teacher_right')}, where it is wrong "
-        f"{_accuracy(verdict, 'accuracy_where_teacher_wrong')}; agrees with it on {_accuracy(verdict, 'teacher_agreement')}",
-        f"anchors   weak {_accuracy(verdict, 'weak_accuracy')}, tuned naive {_accuracy(verdict, 'tuned_naive_accuracy')}, "
-        f"ceiling {_accuracy(verdict, 'ceiling_accuracy')}",
+        f"accuracy  {accuracy_of(verdict, 'accuracy')}   where the teacher is right "
+        f"{accuracy_of(verdict, 'accuracy_where_teacher_right')}, where it is wrong "
+        f"{accuracy_of(verdict, 'accuracy_where_teacher_wrong')}; agrees with it on {accuracy_of(verdict, 'teacher_agreement')}",
+        f"anchors   weak {accuracy_of(verdict, 'weak_accuracy')}, tuned naive {accuracy_of(verdict, 'tuned_naive_accuracy')}, "
+        f"ceiling {accuracy_of(verdict, 'ceiling_accuracy')}",
     ]
     if verdict.get("pgr") is None:
         lines.append("PGR is n/a: on these draws the gap between weak and ceiling is not established")
@@ -193,7 +190,7 @@ def again_text(verdict: dict) -> str:
     return f"again     NOT the same as in the ledger of run {clean(verdict['run'], 40)} (PGR {before} there): {clean(verdict.get('not_same') or '', 200)}"
 
 
-def _accuracy(verdict: dict, name: str) -> str:
+def accuracy_of(verdict: dict, name: str) -> str:
     return figure(verdict.get(name), digits=3)
 
 
@@ -234,8 +231,8 @@ def sealed_text(sealed: list[dict], public: dict[str, dict]) -> str:
         ])  # fmt: skip
         if verdict.get("recipe_ceiling_accuracy") is not None:
             own.append(
-                f"{clean(name, 12)} trained on true labels by its own recipe: accuracy {_accuracy(verdict, 'recipe_ceiling_accuracy')} "
-                f"(the task's ceiling {_accuracy(verdict, 'ceiling_accuracy')}); `own ceiling PGR` is measured against that"
+                f"{clean(name, 12)} trained on true labels by its own recipe: accuracy {accuracy_of(verdict, 'recipe_ceiling_accuracy')} "
+                f"(the task's ceiling {accuracy_of(verdict, 'ceiling_accuracy')}); `own ceiling PGR` is measured against that"
             )
     if not own:  # verdicts of an earlier version
         at = header.index("own ceiling PGR")
@@ -246,104 +243,3 @@ def sealed_text(sealed: list[dict], public: dict[str, dict]) -> str:
     if openings:
         parts.append(f"openings of this task's sealed part on this machine: {openings}")
     return "\n".join(parts + failures)
-
-
-def summary_text(paths: RunPaths, ledger: Ledger, sealed: list[dict], config: dict) -> str:
-    """What a finished run prints: leaderboard, the winner's public and sealed figures, where to look, what to type.
-
-    `sealed`: the sealed verdicts of this run, [] where nothing was verified; `config`: run.toml as a dict.
-    """
-    verdicts = leaderboard(ledger)
-    scored = sum(verdict.get("status") == "scored" for verdict in ledger.verdicts.values())
-    posts = len([post for post in paths.forum.glob("*.md") if post.name != "README.md"])
-    head = (
-        f"run {paths.name}: task {config['task']}, {who_words(config)}, "
-        f"{count(len(ledger.submissions), 'submission')}, {scored} scored, {count(posts, 'post')}"
-    )
-    if config.get("dirty"):
-        head += "\nSTARTED FROM UNCOMMITTED CHANGES: the base commit alone does not reproduce this run"
-    if config.get("null") and not verdicts:  # else it stands over the leaderboard
-        head += f"\n{NULL_STAMP}"
-    parts = [head, scores_text(verdicts, limit=10)]
-    main = on_track(verdicts)
-    if main:
-        parts.append(_winner(main, sealed, ledger.verdicts, paths.name))
-    parts.append(_places(paths, config))
-    parts.append(_commands(paths, main[0] if main else None, config, bool(sealed)))
-    return "\n\n".join(parts)
-
-
-def _winner(main: list[dict], sealed: list[dict], public: dict[str, dict], run: str) -> str:
-    best = main[0]
-    name = clean(best["submission"], 12)
-    verified = [verdict for verdict in sealed if verdict.get("submission") == best["submission"]]
-    who = f"{name}: {clean(best['method'], 48)} by {clean(best['agent'], 40)}"
-    lines = [f"winner {who}, the best lower bound of PGR among {len(main)} different methods"]
-    if best.get("pgr") is None:
-        lines = [f"no winner can be named: on these draws the gap between weak and ceiling is not established, so PGR is n/a; best accuracy "
-                 f"{_accuracy(best, 'accuracy')}: {who}, of {len(main)} different methods"]  # fmt: skip
-    low = best.get("pgr_low")
-    rivals = [v["submission"] for v in main[1:] if low is not None and v.get("pgr_high") is not None and v["rung"] == best["rung"] and v["pgr"] >= low]
-    if rivals:
-        lines.append(f"  {count(len(rivals), 'other')} lie within its interval ({', '.join(rivals[:4])}{', ...' if len(rivals) > 4 else ''}): more draws would tell them apart")
-    if not verified:
-        lines.append(f"  not verified: `python aar.py verify {run}` scores it once on the sealed part and closes the run")
-        return "\n".join(lines)
-    lines.append(sealed_text([*verified[-1:], *(verdict for verdict in sealed if verdict.get("control"))], public))
-    lines.append("The public figure is the best of many and therefore looks better than it is; the sealed one was not chosen.")
-    low = verified[-1].get("lift_low")
-    if low is not None:
-        words = "holds: its lower bound is above 0" if low > 0 else "does not hold: its interval reaches 0"
-        lines.append(f"Its lift over tuned naive on the sealed part {words}.")
-    return "\n".join(lines)
-
-
-def ending_words(run: str, keep_open: bool) -> str:
-    """What can be done with a run that was stopped."""
-    if keep_open:
-        return f"stopped: `python aar.py resume {run} --keep-open` opens it for people again, `python aar.py verify {run}` closes it"
-    return f"stopped before its time was over: `python aar.py resume {run}` goes on"
-
-
-def shown(path: Path) -> str:
-    """A path as a person would type it here: relative where it lies under the current folder."""
-    relative = os.path.relpath(path)
-    return str(path) if relative.startswith("..") else relative
-
-
-def who_words(config: dict) -> str:
-    """`9 agents`, and where people joined `and 2 people`."""
-    people = sum(map(is_person, config["agents"]))
-    joined = f" and {'1 person' if people == 1 else f'{people} people'}" if people else ""
-    return count(len(config["agents"]) - people, "agent") + joined
-
-
-def _places(paths: RunPaths, config: dict) -> str:
-    output = ", output/ (what its CLI printed)" if config.get("researcher") == "command" else ""
-    return "\n".join([
-        "look at",
-        f"  {shown(paths.forum)}/    what the agents found, one file a post",
-        f"  {shown(paths.ledger)}    every submission and verdict, one JSON object a line",
-        *(f"  {shown(paths.agent(agent['name']))}/    an agent: worktree/, transcript.jsonl, agent.log{output}" for agent in config["agents"][:1]),
-        f"  {shown(paths.toml)}    what the run was started with",
-    ])  # fmt: skip
-
-
-def _commands(paths: RunPaths, best: dict | None, config: dict, verified: bool) -> str:
-    base, run = config["base"][:12], config.get("name", paths.name)  # branches keep the name that a run was started with
-    agent = clean(best["agent"], 40) if best else next((agent["name"] for agent in config["agents"]), "board")
-    lines = [
-        "review",
-        f"  git log --oneline --graph --exclude='aar/{run}/board' --branches='aar/{run}/*' --not {base}",
-        f"  git log {base}..aar/{run}/{agent}",
-        f"  git diff {base}..aar/{run}/{agent}",
-    ]
-    if best:
-        lines.append(f"  git show {best['commit'][:12]}:{clean(best['method'], 80)}")
-    lines.append(f"  git diff {base}..aar/{run}/board -- prompts run.toml results.tsv")
-    lines.append(f"  git ls-tree --name-only aar/{run}/board forum/")
-    if verified:
-        lines.append(f"  git show aar/{run}/board:verification.md")
-    lines.append(f"  python aar.py scores {run}")
-    return "\n".join(lines)
-

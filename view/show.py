@@ -20,9 +20,10 @@ from state.record import Record, parse_time
 from stats.ranking import contenders
 from view.format import clean, clean_lines, count, duration, figure, fold, interval, recipe_pgr_of, terminal_width
 from view.report.data import visible
-from view.scores import shown, verdict_text
+from view.scores import verdict_text
 from view.screen import painted
 from view.status import OPENED
+from view.summary import shown
 
 BEST = "best"
 MOST_CODE = 60_000
@@ -46,7 +47,7 @@ def show_facts(record: Record, submission: str) -> dict:
     return {
         "submission": name, "run": record.name, "task": record.config["task"], "closed": record.closed, "agent": said["agent"],
         "direction": agents.get(said["agent"], {}).get("direction"), "model": agents.get(said["agent"], {}).get("model"), "time": said["time"],
-        "method": said["method"], "commit": said["commit"], "branch": f"aar/{record.name}/{said['agent']}", "message": said.get("message") or "",
+        "method": said["method"], "commit": said["commit"], "branch": f"aar/{record.config.get('name', record.name)}/{said['agent']}", "message": said.get("message") or "",
         "predict": said.get("predict"), "rank": ranked.index(name) + 1 if name in ranked else None, "of": len(ranked), "verdict": verdict,
         "sealed": next((one for one in record.sealed if one["submission"] == name), None), "parents": parents,
         "inspired_by": [by_commit.get(one, one) for one in said.get("inspired_by") or ()],

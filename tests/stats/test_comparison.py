@@ -48,7 +48,7 @@ def test_a_true_difference_is_found_as_often_as_the_power_says():
 def test_one_run_on_a_side_never_yields_an_interval():
     for sides in (([0.9], [0.1]), ([0.9], [0.1, 0.2, 0.15]), ([0.9, 0.8], [0.1])):
         found = welch(*sides)
-        assert (found.low, found.high, found.p, found.tellable, found.at(0.99)) == (None,) * 5
+        assert (found.low, found.high, found.p, found.tellable(), found.at(0.99)) == (None,) * 5
         assert found.value > 0.5
 
 
@@ -115,7 +115,16 @@ def test_the_runs_that_are_needed_find_the_difference_four_times_out_of_five_and
 def test_what_can_be_told_is_what_the_same_runs_find_four_times_out_of_five():
     first, second = [0.6, 0.7, 0.65, 0.62], [0.5, 0.6, 0.55, 0.52]
     found = welch(first, second)
-    assert power_of(found.tellable, found.sd, 4) == pytest.approx(0.8, abs=0.005)
+    assert power_of(found.tellable(), found.sd, 4) == pytest.approx(0.8, abs=0.005)
+
+
+def test_after_many_openings_only_more_can_be_told_also_by_two_runs_a_side():
+    first, second = [0.6, 0.7, 0.65, 0.62], [0.5, 0.6, 0.55, 0.52]
+    found = welch(first, second)
+    assert power_of(found.tellable(level_after(60)), found.sd, 4, level_after(60)) == pytest.approx(0.8, abs=0.005)
+    assert found.tellable(level_after(60)) > 1.5 * found.tellable()
+    few = welch([0.5, 0.6], [0.3, 0.30001])  # one degree of freedom
+    assert few.df < 1.01 and few.tellable(level_after(200)) > 100 * few.error
 
 
 def test_the_mean_of_a_side_has_an_interval_only_over_several_runs():

@@ -18,6 +18,7 @@ from tests.view.made import HOSTILE, add, make_run, verdict, write_state
 from tests.view.terminal import ROOT, in_pipe, in_terminal
 from view.log import log_facts, log_text
 from view.story import BEGINS, CUT, KINDS, NEWS
+from view.story import entry as entry_of
 
 POST = '---\nagent: {agent}\ntype: insight\ntitle: {title}\nsubmission: s0001\ntime: {time}\n---\n\n*Words of {agent}; typed.*\n\n{words}\n'
 
@@ -185,6 +186,17 @@ def test_on_a_terminal_nothing_is_wider_than_it_and_nothing_is_cut_off(paths, co
     for one in log_facts(read_record(paths)):
         assert " ".join(one["text"].split()) in words
     assert "\x1b[" in shown.raw
+
+
+@pytest.mark.parametrize("time", ["2026-11-23T14:00:00Z\x1b]0;owned\x07", "2026-11-23\x1b14:00:00Z", "\x1b[2J", "２０２６-11-23T14:00:00Z", 7, [], None])
+def test_what_is_no_time_is_never_printed_in_place_of_one(time, paths):
+    assert entry_of(time, "agent-1", "event", "x", "y")["time"] == ""
+    transcript(paths, "agent-1", {"kind": "finished", "reason": "at no time", "time": time})
+    front = f"---\nagent: agent-1\ntype: insight\ntitle: \"x\"\ntime: {time}\n---\n\n"
+    (paths.forum / "20260101T000000Z-agent-1-no-time.md").write_text(f"{front}*Words of agent-1.*\n\nat no time\n")
+    found = log_text(log_facts(read_record(paths)))
+    assert "\x1b" not in found and "at no time" not in found and "2026-11-23 (UTC)" in found
+    assert entry_of("2026-11-23T14:00:00Z", None, "event", "x", "y")["time"] == "2026-11-23T14:00:00Z"
 
 
 def test_following_prints_what_comes_and_ends_with_the_run(tmp_path):

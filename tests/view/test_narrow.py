@@ -9,7 +9,7 @@ from state.ledger import Ledger
 from tests.view.made import HOSTILE, add, make_run, verdict
 from tests.view.terminal import in_pipe, in_terminal
 from view.format import fold, short
-from view.scores import summary_text
+from view.summary import summary_text
 
 PIECES = ("a", "to", " ", "  ", "方法", "\U0001f680", "e\u0301", "x" * 30, "word ", "[bold]")
 SCORES = "from state.paths import RunPaths; from state.ledger import Ledger; from view.scores import *; print(scores_text(leaderboard(Ledger(RunPaths({root!r}).ledger))))"

@@ -1,6 +1,7 @@
 from state.ledger import Ledger
 from tests.view.made import HOSTILE, add, make_run, verdict
-from view.scores import leaderboard, scores_text, sealed_text, summary_text, verdict_line, verdict_text
+from view.scores import leaderboard, scores_text, sealed_text, verdict_line, verdict_text
+from view.summary import summary_text
 
 
 def ledger_of(tmp_path, *verdicts):

@@ -3,16 +3,20 @@
 import json
 import shlex
 import subprocess
+from dataclasses import replace
 
 import pytest
 
 from state.errors import UserError
 from state.files import append_jsonl, read_jsonl
+from state.paths import RunPaths
 from state.record import read_record
 from tests.view.big import HOSTILE, make_big_run
 from tests.view.made import HOSTILE as ATTACK
 from tests.view.made import add, make_run, verdict
 from tests.view.terminal import in_pipe, in_terminal
+from view.report.code import Pool
+from view.report.panel import Panels
 from view.show import show_facts, show_text
 
 
@@ -109,6 +113,25 @@ def test_of_a_run_that_was_opened_the_code_is_shown_from_its_own_repository_and_
     commands = [one["command"] for one in facts["commands"]]
     assert subprocess.run(shlex.split(commands[0]), capture_output=True, text=True, check=True).stdout == facts["code"]
     assert not any("verify" in command or "--run" in command for command in commands) and commands[-1].endswith("--task reviews")
+
+
+def test_the_report_of_an_opened_run_offers_no_scoring_on_the_same_draws_and_reads_its_own_repository(still_open):
+    offered = [command for _, command in Panels(still_open).entry("s0005", Pool())["commands"]]
+    assert any("--run big" in command for command in offered), "the control"
+    (still_open.paths.root / "opened.json").write_text("{}")
+    try:
+        panels = Panels(still_open)
+        commands = [command for name in still_open.submissions for _, command in panels.entry(name, Pool())["commands"]]
+    finally:
+        (still_open.paths.root / "opened.json").unlink()
+    assert commands and all(command.startswith("git --git-dir .aar/runs/big/repo.git ") for command in commands)
+    project = still_open.paths.root.parents[2]
+    assert subprocess.run(shlex.split(commands[0]), cwd=project, capture_output=True, text=True, check=True).stdout == still_open.source("s0001")
+
+
+def test_a_run_that_was_opened_under_another_name_has_its_branches_under_its_own(still_open):
+    renamed = replace(still_open, paths=RunPaths(still_open.paths.root.with_name("theirs")))
+    assert renamed.name == "theirs" and show_facts(renamed, "s0005")["branch"] == f"aar/big/{still_open.submissions['s0005']['agent']}"
 
 
 def test_what_it_cost_is_what_its_agent_spent_since_its_previous_submission(record, still_open):

@@ -75,7 +75,7 @@ def lineage_chart(nodes: Mapping[str, Node], edges: Sequence[tuple[str, str]], l
             )
 
     own = ancestry([(a, b) for a, b in edges if nodes[a].agent == nodes[b].agent == nodes[leaders[0]].agent], leaders[0])
-    agents = {nodes[name].agent for name in line}
+    agents = {nodes[name].agent for name in line if name != leaders[0]}
     across = sum(nodes[a].agent != nodes[b].agent for a, b in edges)
     best = nodes[leaders[0]]
     title = (

@@ -21,7 +21,7 @@ PAIRS = "pairs.json"
 @dataclass(frozen=True)
 class Part:
     """An ablation: what `other` lacks or has, in `words`; `worth`: PGR of the winner less that of the other, with its 95 %
-    interval; `exact`: whether that is the paired one."""
+    interval; `exact`: whether that is the paired one, on `draws` that both have."""
 
     other: str
     kind: str
@@ -30,6 +30,7 @@ class Part:
     low: float
     high: float
     exact: bool
+    draws: int | None = None
 
 
 def candidates(record: Record, winner: str) -> list[tuple[str, Difference]]:
@@ -57,7 +58,7 @@ def components(record: Record, winner: str) -> list[Part]:
         verdict = record.verdicts[name]
         if name in known:
             pair = known[name]
-            parts.append(Part(name, apart.kind, apart.words, pair["difference"], pair["low"], pair["high"], True))
+            parts.append(Part(name, apart.kind, apart.words, pair["difference"], pair["low"], pair["high"], True, pair.get("draws")))
             continue
         mine, theirs = own_noise(best), own_noise(verdict)
         if verdict["rung"] != best["rung"] or best.get("pgr") is None or mine is None or theirs is None:

@@ -12,14 +12,17 @@ from state.config import is_person
 from state.ledger import NULL_STAMP
 from state.record import Record
 from stats.ablation import steps
+from stats.progress import compute_seconds
 from stats.ranking import contenders
 from stats.ranking import ranked as stats_ranked
 from stats.selection import Z, luck, own_noise, selection_gap
 from view.format import NONE_STAMP, clean, count, duration, figure, interval, lift_of, pgr_of, recipe_pgr_of
 from view.report.yardstick import library_figures, nearest_by_code, yardstick
 from view.scores import exposure_told
-from view.status import run_state
+from view.status import ALIVE, run_state
 
+SMALL = 0.05
+"""PGR that overfitting to public items may be worth without weakening a finding."""
 TEACHERLESS = 0.5
 """A winner that keeps more of its PGR than this when teachers are shuffled does not owe it to them."""
 
@@ -51,7 +54,9 @@ def _state(record: Record) -> str:
     if record.closed:
         return "verified on the sealed part, closed"
     now = run_state(record.paths, record.state)
-    return {"finished": "finished, not verified", "stopped": "stopped, not verified", "crashed": "cut off, can go on"}.get(now, f"{now}; goes on")
+    last = max((one.get("time") or "" for some in (record.verdicts.values(), record.events) for one in some), default="")
+    goes_on = f"{now}, as of {last[11:19] or 'its start'} UTC: load it again for news"
+    return {"finished": "finished, not verified", "stopped": "stopped, not verified", "crashed": "cut off, can go on"}.get(now, goes_on)
 
 
 def _who(config: dict) -> str:
@@ -112,7 +117,7 @@ def _figures(record: Record, public: dict, sealed: dict | None) -> list[dict]:
         answers = (sealed or {}).get("nearest_by_predictions")
         words += f"; by answers {clean(answers['method'], 60)}, {answers['agreement']:.0%} alike" if answers else ""
         if answers and answers.get("over") is not None:
-            words += f", which this one exceeds by {interval(answers['over'], answers['over_low'], answers['over_high'], signed=True)} PGR, sealed"
+            words += f"; PGR over it {interval(answers['over'], answers['over_low'], answers['over_high'], signed=True)}, sealed"
         rows.append(_figure("nearest in the library", clean(near["method"], 60), words, f"#{name}"))
     return rows
 
@@ -162,7 +167,7 @@ def _believe(record: Record, public: dict, sealed: dict | None) -> list[dict]:
     told = exposure_told(record)
     if told.items is not None:
         bound = "only the sealed part tells what was gained by that" if told.pgr is None else f"who used them all gains at most {told.pgr:.2f} PGR"
-        checks.append(_check(None if told.pgr is None else True, f"{told.verdicts} verdicts told of the public items: {bound}", "#audit"))
+        checks.append(_check(True if told.pgr is not None and told.pgr <= SMALL else None, f"{told.verdicts} verdicts told of the public items: {bound}", "#audit"))
     return checks + [_check(False, stamp, "#audit") for stamp in _stamps(record) if stamp != NONE_STAMP]
 
 
@@ -195,13 +200,15 @@ def _rivals(record: Record, public: dict) -> int:
 def cost(record: Record, public: dict | None) -> list[dict]:
     """What the run took, as labels and values."""
     verdicts = list(record.verdicts.values())
-    computed = sum((v.get("method_seconds") or 0) + (v.get("overhead_seconds") or 0) + (v.get("audit_seconds") or 0) for v in verdicts if not v.get("same_as"))
+    computed = sum(map(compute_seconds, verdicts))
     used = record.state.get("seconds_used")
     ended = max((record.seconds(one.get("time")) for one in [*verdicts, *record.events]), default=0.0)
     scored = sum(verdict["status"] == "scored" for verdict in verdicts)
+    again = sum(bool(verdict.get("same_as")) for verdict in verdicts)
+    repeats = f", {again:,} of them code of an earlier one" if again else ""
     rows = [
         {"label": "time", "value": duration(used if used is not None else ended)},
-        {"label": "submissions", "value": f"{len(record.submissions):,}, {scored:,} scored"},
+        {"label": "submissions", "value": f"{len(record.submissions):,}, {scored:,} scored{repeats}"},
         {"label": "compute", "value": f"{duration(computed)} in {count(record.config.get('slots') or 1, 'slot')}"},
     ]
     if record.calls or record.config.get("budget"):
@@ -219,13 +226,28 @@ def cost(record: Record, public: dict | None) -> list[dict]:
     return rows
 
 
+def _goes_on(record: Record, now: str) -> list[dict]:
+    """How a run that is not over goes on."""
+    run, used = record.name, record.state.get("seconds_used") or 0.0
+    limit = record.state.get("seconds_limit") or record.config.get("seconds_limit") or 0.0
+    if used >= limit:
+        return []
+    if record.config.get("budget") and now == "finished":
+        return [{"text": f"its agents ended after {duration(used)} of {duration(limit)}, their money spent: give it more", "command": f"python aar.py resume {run} --budget DOLLARS"}]
+    return [{"text": f"go on with it, {duration(limit - used)} are left", "command": f"python aar.py resume {run}"}]
+
+
 def _next(record: Record, public: dict | None) -> list[dict]:
     run = record.name
     if public is None:
         return [{"text": "see why nothing was scored", "command": f"python aar.py log {run} --type verdict,error"}]
     name = public["submission"]
     rows = [{"text": "read the method", "command": f"python aar.py show {name} {run}"}]
-    if not record.closed:
+    now = run_state(record.paths, record.state)
+    if not record.closed and now in ALIVE:
+        rows.insert(0, {"text": "see what it is doing now", "command": f"python aar.py status {run} --watch"})
+    elif not record.closed:
+        rows += _goes_on(record, now)
         rows.append({"text": "score it once on the sealed part, which closes the run", "command": f"python aar.py verify {run}"})
     else:
         rows.append({"text": "score it, as it is, on other tasks", "command": f"python aar.py transfer {run}"})

@@ -99,9 +99,11 @@ def page_sections(record: Record, charts: Mapping[str, Sequence[Chart]]) -> list
 
 
 def _shows(record: Record) -> str:
+    if record.closed:
+        return "All there is of a closed run."
     if not record.public:
         return "Made for who operates the run: it shows what agents must not see."
-    return "All of a closed run." if record.closed else "While the run goes on it shows figures as agents may see them."
+    return "While the run goes on it shows figures as agents may see them."
 
 
 def _until(record: Record) -> str:

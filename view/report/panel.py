@@ -19,6 +19,7 @@ from view.format import clean, clean_lines, count, figure, interval, lift_of, pg
 from view.report.code import Colours, Pool, diff, was_cut
 from view.report.data import packed
 from view.report.table import CHUNK
+from view.report.yardstick import OPENED
 
 MOST_LINKS = 40
 ENDS = ("_low", "_high")
@@ -143,13 +144,14 @@ class Panels:
 
     def _commands(self, name: str, said: dict, parents: list[str]) -> list[list[str]]:
         run, commit, method = self.record.name, said["commit"][:12], said["method"]
-        shown = [["read it", shlex.join(["git", "show", f"{commit}:{method}"])]]
+        opened = (self.record.paths.root / OPENED).exists()  # its own repository has the commits, and it has no secret to score with
+        git = ["git", "--git-dir", f".aar/runs/{run}/repo.git"] if opened else ["git"]
+        found = [["read it", shlex.join([*git, "show", f"{commit}:{method}"])]]
         if parents:
             other = self.record.submissions[parents[0]]
             files = [f"{other['commit'][:12]}:{other['method']}", f"{commit}:{method}"]
-            shown.append([f"compare it with {parents[0]}", shlex.join(["git", "diff", *files])])
-        shown.append(["score it again", shlex.join(["python", "aar.py", "eval", name, "--run", run])])
-        return shown
+            found.append([f"compare it with {parents[0]}", shlex.join([*git, "diff", *files])])
+        return found if opened else [*found, ["score it again", shlex.join(["python", "aar.py", "eval", name, "--run", run])]]
 
     def _ledger(self, name: str) -> list[list]:
         """[number of the line, the line]: as in the file, but for what is beyond ASCII, which is escaped; while agents must not see

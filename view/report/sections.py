@@ -10,8 +10,9 @@ from collections import Counter, defaultdict
 from state.ledger import NULL_STAMP
 from state.record import Record
 from stats.exposure import exposure_words, luck_words
+from stats.progress import compute_seconds
 from stats.rejections import rejections_words, wrong_rejections
-from view.format import NONE_STAMP, clean, figure, interval, lift_of, pgr_of
+from view.format import NONE_STAMP, clean, count, figure, interval, lift_of, pgr_of
 from view.report.components import components
 from view.report.headline import winner
 from view.report.yardstick import library_figures, yardstick
@@ -49,7 +50,7 @@ def components_section(record: Record) -> dict | None:
     if not parts:
         return {"id": "components", "title": "What each component of the winner is worth", "intro": f"No submission differs from {name} in so little "
                 "that it tells what a part of it is worth: ask an agent for ablations.", "tables": [], "notes": []}  # fmt: skip
-    rows = [[_link(part.other), clean(part.words, 300), interval(part.worth, part.low, part.high, signed=True)] for part in parts]
+    rows = [[_link(part.other), clean(part.words + ("" if part.draws is None or part.draws == public["draws"] else f" (on {count(part.draws, 'shared draw')})"), 300), interval(part.worth, part.low, part.high, signed=True)] for part in parts]
     notes = [] if all(part.exact for part in parts) else [
         "Intervals are put together from those of two lifts and wider than a paired comparison; `python aar.py report RUN` makes the paired ones."]
     return {"id": "components", "title": "What each component of the winner is worth", "intro": intro,
@@ -60,6 +61,9 @@ def yardstick_section(record: Record) -> dict | None:
     """The library and the search without a language model, on the same task."""
     rows, known = library_figures(record), yardstick(record)
     public, _ = winner(record)
+    if record.public and not record.closed:
+        intro = "While agents still submit, how the library and other runs do on the public part is not told here: it would tell them more than is counted."
+        return {"id": "yardstick", "title": "Against the library and the search", "intro": intro, "tables": [], "notes": []}
     if not rows and known is None:
         task = clean(record.config["task"], 40)
         intro = f"Nothing to hold this against yet: `python aar.py baselines {task}` scores the library, `python aar.py --agents 9 --task {task}` is the search yardstick."
@@ -88,8 +92,7 @@ def cost_section(record: Record) -> dict:
     made: Counter = Counter(s["agent"] for s in record.submissions.values())
     compute: Counter = Counter()
     for verdict in record.verdicts.values():
-        if not verdict.get("same_as"):
-            compute[verdict["agent"]] += (verdict.get("method_seconds") or 0) + (verdict.get("overhead_seconds") or 0)
+        compute[verdict["agent"]] += compute_seconds(verdict)
     paid, models = bool(record.calls), {agent["name"]: agent.get("model") or "none" for agent in record.config["agents"]}
     header = ["agent", "model", "submissions", "scored", "compute, s"] + (["dollars", "a verdict", "calls", "input", "from cache", "output"] if paid else [])
     rows = []

@@ -18,7 +18,7 @@ def sealed_section(record: Record) -> dict:
         waits = "Nothing of this run is shown from the sealed part while it accepts submissions." if record.public and not record.closed else (
             "The sealed part was not opened for this run: all figures here are from the public part, on which the best were chosen.")
         return {**about, "intro": f"{waits} `python aar.py verify {record.name}` opens it once, and closes the run."}
-    header = ["submission", "role", "method", "public PGR", "sealed PGR", "own ceiling PGR", "public lift", "sealed lift", "draws"]
+    header = ["submission", "sealed PGR", "public PGR", "role", "sealed lift", "public lift", "own ceiling PGR", "draws", "method"]
     rows, notes = [], []
     for verdict in record.sealed:
         name = verdict["submission"]
@@ -29,8 +29,8 @@ def sealed_section(record: Record) -> dict:
             continue
         before = record.verdicts.get(name, {})
         method = clean(PurePosixPath(verdict["method"]).name, 60)
-        figures = [pgr_of(before), pgr_of(verdict), recipe_pgr_of(verdict), lift_of(before), lift_of(verdict)]
-        rows.append([link, role, method, *figures, str(verdict["draws"])])
+        lifts = [lift_of(verdict), lift_of(before), recipe_pgr_of(verdict), str(verdict["draws"])]
+        rows.append([link, pgr_of(verdict), pgr_of(before), role, *lifts, method])
         if verdict.get("recipe_ceiling_accuracy") is not None:
             own, ceiling = (figure(verdict.get(key), digits=3) for key in ("recipe_ceiling_accuracy", "ceiling_accuracy"))
             notes.append(f"{clean(name, 12)} trained on true labels by its own recipe reaches accuracy {own}, the task's ceiling {ceiling}; its own "
@@ -39,7 +39,7 @@ def sealed_section(record: Record) -> dict:
     openings = max((verdict.get("openings") or 0 for verdict in record.sealed), default=0)
     opened = f" It has been opened {count(openings, 'time')} for this task on this machine." if openings else ""
     intro = f"Items and draws that gave no feedback to anybody. Finalists were chosen by their public figures, controls by chance.{opened}"
-    return {**about, "intro": intro, "tables": [_table("Sealed figures beside the public ones", header, rows, header[3:])], "notes": notes}
+    return {**about, "intro": intro, "tables": [_table("Sealed figures beside the public ones", header, rows, [*header[1:3], *header[4:8]])], "notes": notes}
 
 
 def transfer_section(record: Record) -> dict | None:
