@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import io
 import os
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -73,7 +74,9 @@ def picture_of_status(paths: RunPaths, file: Path, width: int = 100) -> Path:
     console = Console(record=True, width=width, file=io.StringIO(), highlight=False, markup=False, emoji=False)
     for line in screen(status_facts(paths), width):
         console.print(line, soft_wrap=True)
-    console.save_svg(str(file), title=f"python aar.py status {paths.name}")
+    picture = console.export_svg(title=f"python aar.py status {paths.name}")
+    picture = re.sub(r"@font-face\s*\{[^}]*\}|<!--.*?-->", "", picture, flags=re.DOTALL)  # fonts of the web: a picture asks for nothing
+    file.write_text("\n".join(line.rstrip() for line in picture.splitlines()) + "\n", encoding="utf-8")
     return file
 
 

@@ -23,6 +23,8 @@ from view.status import ALIVE, run_state
 
 SMALL = 0.05
 """PGR that overfitting to public items may be worth without weakening a finding."""
+SLIGHT = 0.02
+"""PGR: less is within what other draws do."""
 TEACHERLESS = 0.5
 """A winner that keeps more of its PGR than this when teachers are shuffled does not owe it to them."""
 
@@ -111,15 +113,18 @@ def _figures(record: Record, public: dict, sealed: dict | None) -> list[dict]:
     known = yardstick(record)
     if known:
         rows.append(_figure("search yardstick", f"{known['pgr']:.2f}", known["words"], "#yardstick"))
-    near = nearest_by_code(record, name)
-    if near:
-        words = f"{near['similarity']:.0%} of its code"
-        answers = (sealed or {}).get("nearest_by_predictions")
-        words += f"; by answers {clean(answers['method'], 60)}, {answers['agreement']:.0%} alike" if answers else ""
-        if answers and answers.get("over") is not None:
+    return rows + _nearest(record, name, sealed or {})
+
+
+def _nearest(record: Record, name: str, sealed: dict) -> list[dict]:
+    """The known method that it is most like: by answers where that was measured, else by code."""
+    answers, near = sealed.get("nearest_by_predictions"), nearest_by_code(record, name)
+    if answers:
+        words = f"{answers['agreement']:.0%} of its answers"
+        if answers.get("over") is not None:
             words += f"; PGR over it {interval(answers['over'], answers['over_low'], answers['over_high'], signed=True)}, sealed"
-        rows.append(_figure("nearest in the library", clean(near["method"], 60), words, f"#{name}"))
-    return rows
+        return [_figure("nearest in the library", clean(PurePosixPath(answers["method"]).name, 60), words, "#audit")]
+    return [_figure("nearest in the library", clean(near["method"], 60), f"{near['similarity']:.0%} of its code", f"#{name}")] if near else []
 
 
 def _figure(label: str, value: str, note: str, href: str) -> dict:
@@ -144,8 +149,9 @@ def _believe(record: Record, public: dict, sealed: dict | None) -> list[dict]:
         checks.append(_check(holds, f"its lift {'holds' if holds else 'does not hold'} on the sealed part: {lift_of(sealed)}", "#sealed"))
         if found := selection_gap(record.sealed, record.verdicts):
             chosen, drawn, _ = found
-            owed = f"owed {drawn - chosen:.2f} to having been chosen" if drawn > chosen else "owed nothing to having been chosen, as far as that tells"
-            checks.append(_check(None if drawn > chosen else True, f"from public to sealed it changed by {chosen:+.2f}, controls by {drawn:+.2f}: it {owed}", "#sealed"))
+            gap = round(drawn - chosen, 2)
+            owed = f"owed {gap:.2f} to having been chosen" if gap > SLIGHT else "owed next to nothing to having been chosen, as far as that tells"
+            checks.append(_check(None if gap > SLIGHT else True, f"from public to sealed it changed by {chosen:+.2f}, controls by {drawn:+.2f}: it {owed}", "#sealed"))
         opened = sealed.get("openings") or 1
         text = "the sealed part of this task was opened for the first time here" if opened == 1 else (
             f"the sealed part was opened {opened} times here: who chooses among runs by it widens the interval (`compare` does)")

@@ -15,7 +15,7 @@ from stats.rejections import rejections_words, wrong_rejections
 from view.format import NONE_STAMP, clean, count, figure, interval, lift_of, pgr_of
 from view.report.components import components
 from view.report.headline import winner
-from view.report.yardstick import library_figures, yardstick
+from view.report.yardstick import library_figures, nearest_by_code, yardstick
 from view.scores import exposure_told
 
 MOST_FLAGGED = 200
@@ -139,9 +139,15 @@ def audit_section(record: Record) -> dict:
                  clean("; ".join(v.get("reasons") or ()), 400)] for v in flagged[-MOST_FLAGGED:]]  # fmt: skip
         less = f" (the last {MOST_FLAGGED} of {len(flagged):,})" if len(flagged) > MOST_FLAGGED else ""
         tables.append(_table(f"Flagged submissions{less}", ["submission", "agent", "track", "flags", "reasons"], rows))
-    winning, _ = winner(record)
+    winning, opened = winner(record)
     if winning is not None:
         tables.append(_table(f"Audits of the winner {winning['submission']}", ["audit", "found"], _audits(winning)))
+        near = nearest_by_code(record, winning["submission"])
+        if near:
+            tables[-1]["rows"].append(["nearest method of the library by code", f"{clean(near['method'], 60)}, {near['similarity']:.0%}"])
+        answers = (opened or {}).get("nearest_by_predictions")
+        if answers:
+            tables[-1]["rows"].append(["nearest by answers, sealed", f"{clean(answers['method'], 60)}, {answers['agreement']:.0%}"])
     attempts = record.isolation.get("attempts") or []
     rows = [[clean(one["name"], 60), clean(one.get("sandbox") or "", 20), "blocked" if one["blocked"] else "NOT BLOCKED"] for one in attempts]
     if rows:
