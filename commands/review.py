@@ -62,8 +62,9 @@ def scores(run: str | None, as_json: bool, limit: int) -> None:
     """The verdicts of a run, best lower bound first."""
     from view.scores import leaderboard, scores_text
 
-    verdicts = leaderboard(Ledger(find_run(PROJECT, run).ledger))
-    say(verdicts, scores_text(verdicts, limit), as_json)
+    paths = find_run(PROJECT, run)
+    verdicts = leaderboard(Ledger(paths.ledger))
+    say(verdicts, scores_text(verdicts, limit).replace("scores RUN", f"scores {paths.name}"), as_json)
 
 
 @click.command()

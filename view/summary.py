@@ -28,7 +28,7 @@ def summary_text(paths: RunPaths, ledger: Ledger, sealed: list[dict], config: di
         head += "\nSTARTED FROM UNCOMMITTED CHANGES: the base commit alone does not reproduce this run"
     if config.get("null") and not verdicts:  # else it stands over the leaderboard
         head += f"\n{NULL_STAMP}"
-    parts = [head, scores_text(verdicts, limit=10)]
+    parts = [head, scores_text(verdicts, limit=10).replace("scores RUN", f"scores {paths.name}")]
     main = on_track(verdicts)
     if main:
         parts.append(_winner(main, sealed, ledger.verdicts, paths.name))

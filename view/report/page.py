@@ -50,6 +50,7 @@ TITLES = {
     "audit": ("Audits", "Audits and isolation"),
 }
 """Section -> its name in the contents, its title; in the order of the page."""
+FORUM = "Figures above the words of a post were filled in by the run, rounded as agents are told them; figures within the words were typed."
 ALWAYS = {"headline", "agents", "leaderboard", "sealed", "forum"}
 BACKTICKS = re.compile(r"`([^`\n]+)`")
 SUBMISSION = re.compile(r"\bs\d{4,}\b")
@@ -93,6 +94,8 @@ def page_sections(record: Record, charts: Mapping[str, Sequence[Chart]]) -> list
             continue
         made.append({"id": name, "short": short, "title": one.get("title", title), "intro": one.get("intro", ""), "charts": mine,
                      "tables": one.get("tables", []), "notes": one.get("notes", [])})  # fmt: skip
+        if name == "forum" and record.posts:
+            made[-1]["intro"] = FORUM
         if name == "leaderboard" and words:
             made[-1]["notes"] = [words]
     return made
