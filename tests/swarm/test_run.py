@@ -72,6 +72,29 @@ def test_the_board_says_how_much_its_verdicts_told(finished):
     assert f"exposure: {len(told)} verdicts told at most" in words and "NULL RUN" not in words
 
 
+def test_a_report_is_there_at_the_end_for_the_person_and_on_the_board(finished):
+    checkout, paths, printed = finished
+    assert "report: .aar/runs/whole/report.html" in printed
+    report = (paths.root / "report.html").read_text()
+    published = checkout.git("show", "aar/whole/board:report.html")
+    winner = json.loads((paths.evaluator / "sealed.jsonl").read_text().splitlines()[0])
+    assert published.strip() == report.strip() and winner["submission"] in report and f"{winner['pgr']:.2f} [" in report
+    pairs = json.loads((paths.root / "pairs.json").read_text()) if (paths.root / "pairs.json").exists() else {"pairs": []}
+    assert all(pair["low"] <= pair["difference"] <= pair["high"] for pair in pairs["pairs"])
+
+
+def test_what_looks_at_a_run_runs_from_the_command_line(finished):
+    checkout, _, _ = finished
+    for command in (("status", "whole"), ("log", "whole", "--last", "3"), ("show", "best", "whole"), ("show", "whole", "best"), ("scores", "whole"),
+                    ("replay", "whole", "--speed", "100000"), ("report", "whole"), ("runs",)):  # fmt: skip
+        code, told = checkout.aar(*command)
+        assert code == 0 and told.strip() and "Traceback" not in told, (command, told)
+    for command in (("compare", "whole", "whole"), ("show", "s9999", "whole"), ("status", "nobody"), ("log", "whole", "--type", "nothing"),
+                    ("report", "whole", "--out", "nowhere/x.html"), ("finalize", "whole", "s9999"), ("open", "README.md")):  # fmt: skip
+        code, told = checkout.aar(*command)
+        assert code == 2 and len(told.strip().splitlines()) == 1 and told.startswith("aar: "), (command, told)
+
+
 def test_the_review_commands_that_are_printed_work(finished):
     checkout, _, printed = finished
     commands = re.findall(r"^\s*(git (?:log|diff|show) .*)$", printed, re.M)
