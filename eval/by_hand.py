@@ -44,7 +44,8 @@ def evaluate(file: Path, task: str, isolation: str, draws: int | None = None) ->
 def evaluate_again(paths: RunPaths, submission: str, isolation: str) -> dict:
     """A submission of a run once more: the verdict with `ledger_pgr`, the PGR that the ledger has; `same`, whether it came to the same
     (status and accuracy); and `not_same`, why it may not have, in words. What the run's other submissions have to do with it
-    (near-duplicates, flips of answers) is not looked into. UserError where there is no verdict to compare with."""
+    (near-duplicates, flips of answers) is not looked into. UserError where there is no verdict to compare with, or the run has no secret
+    here, as one that was opened from a bundle."""
     before = Ledger(paths.ledger).verdicts.get(submission)
     if before is None:
         raise UserError(f"{submission} has no verdict in run {paths.name}: see `python aar.py scores {paths.name}`")

@@ -18,7 +18,9 @@ from eval.null import null_anchors
 from eval.prepared import Prepared, open_prepared
 from eval.score import Anchored, correctness
 from eval.slots import Slot, make_slots
+from state.errors import UserError
 from state.files import write_atomic
+from state.ledger import Ledger
 from state.paths import RunPaths
 
 
@@ -39,10 +41,14 @@ def read_method(repo: Path, commit: str, method: str) -> bytes:
 
 class ScoredRun:
     """What all scoring of a run shares: `config` (run.toml), `prepared` task, `secret`, whether it is a `null` run, `slots`. UserError
-    where its task is not prepared here, or its GPUs are not there."""
+    where its task is not prepared here, or its GPUs are not there, or where it was scored and its secret is elsewhere, as it is with a run
+    that was opened from a bundle: with another one all its draws, orders and seeds would be others."""
 
     def __init__(self, paths: RunPaths) -> None:
         self.paths = paths
+        if not (paths.evaluator / "secret").exists() and Ledger(paths.ledger).verdicts:
+            raise UserError(f"run {paths.name} has no secret here, so nothing of it can be scored on the same draws again: "
+                            "only where it ran can that be done")  # fmt: skip
         self.config = tomli.loads(paths.toml.read_text())
         self.prepared: Prepared = open_prepared(self.config["task"])
         self.slots = make_slots(self.config.get("gpus"))[: self.config.get("slots") or None]

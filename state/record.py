@@ -101,7 +101,7 @@ class Record:
 
 def parse_time(text: str | None) -> datetime.datetime | None:
     """A time as in the ledger ("2026-11-23T14:00:00Z"); None where it is none."""
-    if not text or len(text) != 20 or text[-1] != "Z":
+    if not text or len(text) != 20 or text[10] != "T" or text[-1] != "Z":
         return None
     try:  # several times as fast as strptime, and a run has tens of thousands
         return datetime.datetime.fromisoformat(text[:-1]).replace(tzinfo=datetime.timezone.utc)

@@ -7,7 +7,8 @@ prompts; sealed verdicts only where the run is closed; transcripts only where as
 predictions, what is private to an agent, or worktrees.
 
 Secrets and paths of this machine are taken out of all files. Then the finished file is read as its receiver will read it, and
-searched again; where anything is found, there is no file. From git history nothing can be taken: a secret in there is told.
+searched again; where anything is found, there is no file. From git history nothing can be taken: a secret in there, also in the
+compressed parts of a report that the board has, is told with the branch to leave out. Paths in history are not looked for.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from state.paths import RunPaths
 from state.record import is_closed
 from swarm.bundle_file import REPO, SEALED, SUFFIX, Manifest, Member, most_bytes, read_bundle, sha256_of, write_bundle
 from swarm.bundle_git import Finding, findings, pack, unpack
+from swarm.bundle_paths import unpublished
 from swarm.opened_files import check_files
 from swarm.post_text import one_line
 from swarm.scrub import Known, Scrubber, leaks, places_here
@@ -39,7 +41,8 @@ FILES = (
     "ledger.jsonl",
 )  # fmt: skip
 """The ledger last: what it does not name yet, nothing else may."""
-ON_BOARD = ("results.tsv", "results.md", "verification.md", "report.html")
+ON_BOARD = ("results.tsv", "results.md", "verification.md")
+"""Not its report, whose compressed parts nothing could be taken out of: whoever opens the bundle makes one with `report`."""
 
 
 def bundle_run(paths: RunPaths, out: Path | None, transcripts: bool, without: Sequence[str], tell: Callable[[str], None]) -> dict:
@@ -57,6 +60,9 @@ def bundle_run(paths: RunPaths, out: Path | None, transcripts: bool, without: Se
         raise UserError(f"{out} exists already: remove it, or name another file with --out")
     if not os.access(out.parent, os.W_OK | os.X_OK):
         raise UserError(f"{out.parent} is no folder that can be written to: name a file with --out")
+    if not (paths.repo / "HEAD").is_file() and set(branches) - set(without):
+        everything = " ".join(f"--without {name}" for name in branches)
+        raise UserError(f"{paths.repo} is no repository: the run can go out without any history, {everything}")
     known, places = Known.here(paths), places_here(paths, PROJECT)
     scrubber = Scrubber(known, places)
     closed = is_closed(paths, Ledger(paths.ledger).events)
@@ -65,7 +71,7 @@ def bundle_run(paths: RunPaths, out: Path | None, transcripts: bool, without: Se
         folder.mkdir()
         left_out = _gather(paths, config, folder, scrubber, transcripts, closed, without)
         kept = [name for name in branches if name not in without]
-        heads = pack(paths.repo, config["name"], kept, folder / REPO)
+        heads = pack(paths.repo, config["name"], kept, folder / REPO) if kept else {}
         left_out += [f"branch of {name}" for name in branches if name not in heads]
         tell(f"searching the history of {len(heads)} branches for secrets")
         _check_history(paths, config, heads, folder / REPO, Path(scratch), known, scrubber)
@@ -103,7 +109,10 @@ def _gather(
         if most is None:
             left_out.append(f"{_ascii(named)} (a name that no bundle may hold)")
             return
-        data = scrubber.data(named, source.read_bytes())
+        try:
+            data = scrubber.data(named, source.read_bytes())
+        except (ValueError, RecursionError) as error:
+            raise UserError(f"{source} cannot be read ({one_line(str(error), 80)}): it has to be mended, or moved away, first") from None
         if len(data) > most:
             raise UserError(f"{source} is too large for a bundle ({len(data)} bytes)" + ("" if BOARD in name else ": leave out --transcripts"))
         (folder / named).parent.mkdir(parents=True, exist_ok=True)
@@ -145,13 +154,18 @@ def _members(folder: Path) -> list[Member]:
 def _check_history(
     paths: RunPaths, config: dict, heads: dict[str, str], file: Path, scratch: Path, known: Known, scrubber: Scrubber
 ) -> None:
-    """Unpack the history as its receiver will, and search it. UserError that says where a secret is, and what can be done."""
+    """Unpack the history as its receiver will, and search it. UserError that says where a secret is, or what no receiver would take, and
+    what can be done."""
     if not heads:
         return
     run, base = config["name"], config["base"]
-    unpack(file, base, {f"refs/heads/aar/{run}/{name}": commit for name, commit in heads.items()}, scratch / "repo.git")
+    refs = {f"refs/heads/aar/{run}/{name}": commit for name, commit in heads.items()}
+    unpack(file, base, refs, scratch / "repo.git")
     found = findings(scratch / "repo.git", run, base, known)
     if not found:
+        if strange := list(unpublished(scratch / "repo.git", base, refs)):
+            which = " ".join(f"--without {name}" for name in dict.fromkeys(branch for branch, _ in strange))
+            raise UserError(f"{scrubber.text(strange[0][1])}: nobody could open a bundle with it, leave the branch out with {which}")
         return
 
     def words(one: Finding) -> str:

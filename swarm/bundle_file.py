@@ -37,7 +37,6 @@ ALLOWED = {
     re.compile(re.escape(SEALED)): 16 * MIB,
     re.compile(re.escape(REPO)): 1024 * MIB,
     re.compile(r"board/(?:results\.tsv|results\.md|verification\.md)"): 64 * MIB,
-    re.compile(r"board/report\.html"): 128 * MIB,
     re.compile(r"board/forum/[A-Za-z0-9][\w-]{0,180}\.md", re.ASCII): 1 * MIB,
     re.compile(r"board/prompts/(?:[A-Za-z0-9][\w-]{0,80}/){0,3}\w[\w .-]{0,80}\.md", re.ASCII): 1 * MIB,
     re.compile(rf"{NAME.pattern}/(?:transcript\.jsonl|agent\.log)"): 512 * MIB,

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from state.errors import UserError
+from swarm.bundle_report import texts_of
 from swarm.scrub import Known, secrets_in
 
 QUIET = ("-c", "core.hooksPath=/dev/null", "-c", "gc.auto=0", "-c", "maintenance.auto=false", "-c", "transfer.fsckObjects=true")
@@ -106,7 +107,7 @@ def unpack(file: Path, base: str, refs: Mapping[str, str], folder: Path) -> None
         limited("merge-base", "--is-ancestor", base, ref)
 
 
-def _objects(repo: Path) -> Iterator[tuple[str, str, bytes]]:
+def objects(repo: Path) -> Iterator[tuple[str, str, bytes]]:
     """(id, type, contents) of all objects of a repository."""
     ids = [line.split()[0] for line in answer(repo, "cat-file", "--batch-all-objects", "--batch-check").splitlines()]
     process = subprocess.Popen(
@@ -124,9 +125,17 @@ def _objects(repo: Path) -> Iterator[tuple[str, str, bytes]]:
             yield name, kind.decode(), process.stdout.read(int(size) + 1)[:-1]
 
 
+def _secrets(data: bytes, known: Known) -> list[str]:
+    """The kinds of secret in an object; of a report also those in its compressed parts."""
+    found = secrets_in(data, known, strictly=True)
+    for text in texts_of(data) if b"data-chunk" in data else ():
+        found += secrets_in(text, known, strictly=True)
+    return list(dict.fromkeys(found))
+
+
 def findings(repo: Path, run: str, base: str, known: Known) -> list[Finding]:
     """Secrets in the contents and names of files, and in commits: what the base commit holds, then a few of each branch."""
-    hits = {name: (kind, found) for name, kind, data in _objects(repo) if (found := secrets_in(data, known, strictly=True))}
+    hits = {name: (kind, found) for name, kind, data in objects(repo) if (found := _secrets(data, known))}
     if not hits:
         return []
     places = [("", base, name, path) for name, path in _reachable(repo, base) if name in hits]

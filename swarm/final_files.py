@@ -1,7 +1,8 @@
 """What the commits of a final branch say, and what its last one brings: posts, verdicts and a page about the method's way.
 
 Everything that an agent wrote is cleaned here as it was when it was posted: a run may have come from somebody else. Figures
-are those that agents are told, also of a closed run: what is merged becomes the base of later runs, whose agents read it.
+are those that agents are told, also of a closed run, and none is from the sealed part: what is merged becomes the base of later
+runs, whose agents read it. The page says where sealed figures are.
 """
 
 from __future__ import annotations
@@ -32,12 +33,13 @@ def _figures(view: dict) -> str:
         why = ", ".join(view["flags"] or ()) or "the gap of this task is not established"
         return f"PGR n/a ({one_line(why)}), {view['rung']} rung, {view['draws']} draws"
     return (
-        f"PGR {_interval(view, 'pgr')}, lift {_interval(view, 'lift', '+')} over tuned naive "
+        f"PGR {interval(view, 'pgr')}, lift {interval(view, 'lift', '+')} over tuned naive "
         f"({view['rung']} rung, {view['draws']} draws, track {view['track']})"
     )
 
 
-def _interval(view: dict, name: str, sign: str = "") -> str:
+def interval(view: dict, name: str, sign: str = "") -> str:
+    """A figure of a verdict with its interval, or n/a."""
     if view.get(name) is None:
         return "n/a"
     return f"{view[name]:{sign}.2f} [{view[f'{name}_low']:{sign}.2f}, {view[f'{name}_high']:{sign}.2f}]"
@@ -71,10 +73,7 @@ def forum_files(record: Record, file: str, chain: list[dict], commits: list[str]
 
 
 def _verdicts(record: Record, names: list[str]) -> list[dict]:
-    public = [agent_view(record.verdicts[name]) for name in names]
-    opened = [verdict for verdict in record.sealed if verdict["submission"] in names] if record.closed else []
-    sealed = [{**agent_view(verdict), "openings": verdict.get("openings")} for verdict in opened]
-    return [_cleaned({"part": part, **one}) for part, some in (("public", public), ("sealed", sealed)) for one in some]
+    return [_cleaned({"part": "public", **agent_view(record.verdicts[name])}) for name in names]
 
 
 def _cleaned(value: object) -> object:
@@ -100,7 +99,6 @@ def _cell(text: str, most: int = 100) -> str:
 
 def _page(record: Record, file: str, chain: list[dict], commits: list[str], posts: list[Post]) -> str:
     config, run = record.config, record.config["name"]
-    sealed = {verdict["submission"]: verdict for verdict in record.sealed} if record.closed else {}
     last = chain[-1]
     lines = [
         f"# `{file}` of run {run}", "",
@@ -108,29 +106,28 @@ def _page(record: Record, file: str, chain: list[dict], commits: list[str], post
         f"Found on task `{config['task']}` by {last['agent']}, submission {last['submission']}. Its way from the base commit",
         f"{config['base'][:12]}, one commit an accepted idea: an idea is accepted where its PGR, on as many draws, is above that of",
         "the one before. What was tried besides is on the branch of the agent, which stays as it is.", "",
-        "| commit | submission | agent | idea | predicted | PGR | lift | rung | sealed PGR | sealed lift |",
-        "|---|---|---|---|---|---|---|---|---|---|",
+        "| commit | submission | agent | idea | predicted | PGR | lift | rung |",
+        "|---|---|---|---|---|---|---|---|",
     ]  # fmt: skip
     for number, one in enumerate(chain):
-        view, hidden = agent_view(record.verdicts[one["submission"]]), sealed.get(one["submission"], {})
+        view = agent_view(record.verdicts[one["submission"]])
         commit = commits[number][:12] if number < len(commits) else "this one"
         predicted = "" if one.get("predict") is None else f"{one['predict']:.2f}"
         cells = [commit, one["submission"], one["agent"], _cell(subject_of(record, one)), predicted]
-        cells += [_interval(view, "pgr"), _interval(view, "lift", "+"), f"{view['rung']}, {view['draws']} draws"]
-        cells += [_interval(hidden, "pgr") if hidden else "", _interval(hidden, "lift", "+") if hidden else ""]
+        cells += [interval(view, "pgr"), interval(view, "lift", "+"), f"{view['rung']}, {view['draws']} draws"]
         lines.append(f"| {' | '.join(cells)} |")
     lines += ["", "PGR and lift over tuned naive with 95 % intervals, on public test items, as agents were told them: the best of many looks better"]
-    lines += ["than it is. " + _status(record, last["submission"] in sealed)]
+    lines += ["than it is. " + _status(record, last["submission"])]
     lines += ["STARTED FROM UNCOMMITTED CHANGES: the base commit alone does not reproduce this run."] if config.get("dirty") else []
     lines += ["ISOLATION: NONE: no walls stood between this code and the labels."] if config.get("isolation") == "none" else []
-    lines += ["", f"- `verdicts.jsonl`: these verdicts, as agents may see them"]
+    lines += ["", "- `verdicts.jsonl`: these verdicts, as agents may see them"]
     lines += [f"- `{post.name}`: {_cell(post.title)}, by {_cell(post.agent, 40)}" for post in posts]
     return "\n".join(lines) + "\n"
 
 
-def _status(record: Record, verified: bool) -> str:
-    if verified:
-        return "The sealed figures were not chosen."
-    if record.closed:
-        return "The run is closed; this submission was not among those verified on the sealed part."
-    return "The run was open when this was made: nothing of it was verified on the sealed part."
+def _status(record: Record, last: str) -> str:
+    if not record.closed:
+        return "The run was open when this was made: nothing of it was verified on the sealed part."
+    if any(verdict["submission"] == last for verdict in record.sealed):
+        return f"It was verified on the sealed part: `verification.md` on the branch aar/{record.config['name']}/board has the figures."
+    return "The run is closed; this submission was not among those verified on the sealed part."

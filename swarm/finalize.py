@@ -6,12 +6,15 @@ An agent's branch is its notebook: everything it tried, notes included. What a p
 the run's base commit on, one commit an accepted idea, each with the method file as it was then, always under one name, so that
 the diff between two commits is the idea. The last commit brings the posts and verdicts. The agent's branch stays as it is.
 
+What is merged is read by the agents of later runs: sealed figures are told to who makes the branch, and are in no file of it.
+
 Commits are built beside the user's checkout: neither it nor the index is touched.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,10 +27,14 @@ from state.paths import RunPaths
 from state.record import Record, read_record
 from stats.ranking import contenders, ranked
 from swarm.bundle_git import answer, git
-from swarm.final_files import commit_message, forum_files, subject_of
+from swarm.final_files import commit_message, forum_files, interval, subject_of
 from swarm.post_text import one_line
 from swarm.repo import open_user_repository
 from swarm.worktree import CONTROL, METHOD, MOST_BYTES
+
+TAKEN = re.compile(r"(?:[A-Z_]*HEAD|@|[0-9a-f]{40}|refs/.*)")
+"""What git takes for something else than a branch."""
+SEALED_FIELDS = ("submission", "status", "draws", "pgr", "pgr_low", "pgr_high", "lift", "lift_low", "lift_high", "openings", "control")
 
 
 @dataclass(frozen=True)
@@ -44,7 +51,8 @@ class Idea:
 
 
 def finalize(paths: RunPaths, project: Path, what: str, branch: str | None, as_name: str | None) -> dict:
-    """Make the branch; {"run", "branch", "base", "file", "submission", "agent", "commits": [...], "files", "commands"}.
+    """Make the branch; {"run", "branch", "base", "file", "submission", "agent", "commits": [...], "sealed": [...], "files", "commands"}.
+    `sealed`: what came of those ideas on the sealed part, where the run is closed.
 
     `what`: a submission, a method file of the run, or "best". Ideas are what lies between the first ancestor of that submission and
     itself, following parents. One is accepted where its verdict was scored on the main track, or on that of `what`, on the
@@ -60,8 +68,10 @@ def finalize(paths: RunPaths, project: Path, what: str, branch: str | None, as_n
     if git(Path(user.git_dir), "cat-file", "-e", f"{base}^{{commit}}").returncode != 0:
         raise UserError(f"the base commit {base[:12]} of run {paths.name} is not in this repository: fetch it from whom the run came from")
     branch = branch or f"final/{run}-{chosen['submission']}"
-    if git(Path(user.git_dir), "check-ref-format", f"refs/heads/{branch}").returncode != 0 or branch.startswith("-"):
+    if git(Path(user.git_dir), "check-ref-format", f"refs/heads/{branch}").returncode != 0 or branch.startswith("-") or TAKEN.fullmatch(branch):
         raise UserError(f"--branch {one_line(branch)!r} is no name for a branch")
+    if branch.split("/")[0] == "aar":
+        raise UserError(f"--branch {one_line(branch)!r}: aar/ is where the branches of runs are, take another name")
     above = [f"refs/heads/{'/'.join(branch.split('/')[:number])}" for number in range(1, branch.count("/") + 1)]  # git cannot have both
     heads = answer(Path(user.git_dir), "for-each-ref", "--format=%(refname)", "refs/heads/").split()
     if taken := [head for head in heads if head in above or f"{head}/".startswith(f"refs/heads/{branch}/")]:
@@ -80,9 +90,28 @@ def finalize(paths: RunPaths, project: Path, what: str, branch: str | None, as_n
              "pgr_low": idea.view["pgr_low"], "pgr_high": idea.view["pgr_high"]}
             for commit, idea, subject in zip(commits, ideas, subjects, strict=True)
         ],
+        "sealed": [
+            {name: verdict.get(name) for name in SEALED_FIELDS}
+            for verdict in record.sealed if record.closed and verdict["submission"] in [idea.name for idea in ideas]
+        ],
         "files": answer(Path(user.git_dir), "diff", "--name-only", base, branch).splitlines(),
+        "warnings": _warnings(ideas),
         "commands": [f"git log -p {short}..{branch}", f"git diff {short}..{branch}", f"git merge {branch}"],
     }  # fmt: skip
+
+
+def _warnings(ideas: list[Idea]) -> list[str]:
+    """What a reviewer should know before merging: the last idea is on the branch because it was asked for."""
+    last, said = ideas[-1].view, []
+    if last["track"] != "main":
+        said.append(f"it is on track {one_line(last['track'])}, which does not compete with main")
+    if last["flags"]:
+        said.append(f"flagged: {one_line(', '.join(last['flags']), 200)}")
+    if last["rung"] != "full":
+        said.append(f"it was scored on the {last['rung']} rung only, {last['draws']} draw{'' if last['draws'] == 1 else 's'}")
+    if len(ideas) > 1 and None not in (last["pgr"], ideas[-2].view["pgr"]) and last["pgr"] <= ideas[-2].view["pgr"]:
+        said.append(f"its PGR is not above that of {ideas[-2].name}, which it was built on")
+    return said
 
 
 def _chosen(record: Record, what: str) -> dict:
@@ -204,8 +233,12 @@ def _people(record: Record, user: Path, idea: Idea) -> dict[str, str]:
 
 def finalize_text(facts: dict) -> str:
     """The facts of `finalize` for a terminal."""
-    lines = [f"branch {facts['branch']}: {facts['file']} in {len(facts['commits'])} accepted ideas, from base {facts['base'][:12]}"]
+    lines = [f"branch {facts['branch']}: {facts['file']} in {len(facts['commits'])} idea{'' if len(facts['commits']) == 1 else 's'}, from base {facts['base'][:12]}"]
     for one in facts["commits"]:
-        figures = "n/a" if one["pgr"] is None else f"{one['pgr']:.2f} [{one['pgr_low']:.2f}, {one['pgr_high']:.2f}]"
-        lines.append(f"  {one['commit'][:12]} {one['submission']} PGR {figures}  {one['idea']}")
+        lines.append(f"  {one['commit'][:12]} {one['submission']} PGR {interval(one, 'pgr')}  {one['idea']}")
+    lines += [f"  note: {facts['submission']}: {words}" for words in facts["warnings"]]
+    for one in facts["sealed"]:
+        opened = f", opening {one['openings']} of this task's sealed part there" if one["openings"] else ""
+        figures = f"PGR {interval(one, 'pgr')}, lift {interval(one, 'lift', '+')}" if one["status"] == "scored" else one["status"]
+        lines.append(f"  {one['submission']} on the sealed part: {figures}{opened}; in no file of the branch, since agents of later runs read those")
     return "\n".join([*lines, *(f"    {command}" for command in facts["commands"])])

@@ -27,6 +27,7 @@ class Shape:
 BEGIN = r"(?:(?<![A-Za-z0-9])|(?<=\\[nrt])|(?<=\\u[0-9a-fA-F]{4})|(?<=%[0-9a-fA-F]{2}))"
 """No letter or digit before it, but for the end of an escape: there may be JSON in a string of JSON."""
 _VALUE = rf"""[\\"']*\s*[:=]\s*[\\"']*(?:(?:[Bb]earer|[Bb]asic|[Tt]oken)[ \t]+|(?=[{TOKEN}-]{{0,400}}[0-9]))([{TOKEN}-]{{8,}})"""
+_QUERY = rf"((?=[{TOKEN}%-]{{0,400}}[0-9])[A-Za-z0-9._~+/%-]{{8,}})"
 SHAPES = (
     Shape(
         "private-key", "-----BEGIN ",
@@ -42,6 +43,20 @@ SHAPES = (
     Shape("aws-key", "ASIA", BEGIN + r"ASIA[0-9A-Z]{16}(?![A-Za-z0-9])", True),
     Shape("slack-token", "xox", BEGIN + r"xox[a-z]-[A-Za-z0-9-]{10,}"),
     Shape("gitlab-token", "glpat-", BEGIN + r"glpat-[A-Za-z0-9_-]{20,}"),
+    Shape("groq-key", "gsk_", BEGIN + r"gsk_[A-Za-z0-9]{20,}"),
+    Shape("xai-key", "xai-", BEGIN + r"xai-[A-Za-z0-9]{20,}"),
+    Shape("npm-token", "npm_", BEGIN + r"npm_[A-Za-z0-9]{30,}"),
+    Shape("pypi-token", "pypi-", BEGIN + r"pypi-(?=[A-Za-z_-]{0,400}[0-9])[A-Za-z0-9_-]{40,}"),
+    Shape("replicate-token", "r8_", BEGIN + r"r8_[A-Za-z0-9]{30,}"),
+    *(Shape("stripe-key", f"{kind}k_live_", BEGIN + rf"{kind}k_live_[A-Za-z0-9]{{16,}}") for kind in "sr"),
+    *(
+        Shape("aws-secret", word, word + r"""[\\"']*\s*[:=]\s*[\\"']*([A-Za-z0-9/+]{40})(?![A-Za-z0-9/+])""", True)
+        for word in ("aws_secret_access_key", "AWS_SECRET_ACCESS_KEY")
+    ),
+    *(
+        Shape("query-key", f"{mark}{word}=", re.escape(f"{mark}{word}=") + _QUERY, True)
+        for mark in ("?", "&", "&amp;") for word in ("api_key", "apikey", "api-key", "token", "access_token")
+    ),
     Shape("google-key", "AIza", BEGIN + r"AIza[A-Za-z0-9_-]{35}"),
     Shape("jwt", "eyJ", BEGIN + r"eyJ[A-Za-z0-9_-]{8,4000}\.eyJ[A-Za-z0-9_-]{8,4000}\.[A-Za-z0-9_-]{8,}"),
     *(Shape("auth-header", word, word + _VALUE, True) for word in ("uthorization", "UTHORIZATION", "-api-key", "-Api-Key", "-API-Key")),

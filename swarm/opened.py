@@ -2,7 +2,7 @@
 
     paths = open_bundle(project, Path("1128-2305.aar.tar.gz"), None, print)
 
-Nothing of it is trusted (swarm/bundle_file.py, bundle_git.py, opened_files.py), nothing of it is run, and it cannot be gone
+Nothing of it is trusted (swarm/bundle_file.py, bundle_git.py, bundle_paths.py, opened_files.py), nothing of it is run, and it cannot be gone
 on with: `opened.json` in its folder says so, and whatever would write to a run asks for that (swarm/access.py). It is unpacked
 beside the runs and gets its name in one step: a run is there whole, or not at all.
 """
@@ -24,6 +24,7 @@ from state.paths import NAME, RunPaths, runs_folder
 from swarm.access import OPENED, open_repo
 from swarm.bundle_file import MOST_BYTES, REPO, Manifest, read_bundle, sha256_of
 from swarm.bundle_git import git, unpack
+from swarm.bundle_paths import unpublished
 from swarm.opened_files import check_files
 from swarm.post_text import one_line
 
@@ -49,6 +50,8 @@ def open_bundle(project: Path, file: Path, name: str | None, tell: Callable[[str
             raise UserError(f"there is a run {root.name} here already: give this one another name with --as NAME")
         config = check_files(scratch, manifest)
         unpack(scratch / REPO, manifest.base, manifest.refs(), scratch / "repo.git")
+        for _, words in unpublished(scratch / "repo.git", manifest.base, manifest.refs()):
+            raise UserError(f"the bundle's {words}, and AAR commits nothing like that: it was tampered with, nothing was opened")
         _settle(scratch, config, manifest, file, _git_folder(project))
         scratch.chmod(0o755)
         scratch.rename(root)
@@ -57,6 +60,7 @@ def open_bundle(project: Path, file: Path, name: str | None, tell: Callable[[str
         raise
     paths = RunPaths(root)
     tell(_words(paths, manifest))
+    tell(f"no page came with it, `python aar.py report {paths.name}` makes one")
     tell(_mirror(paths, config, manifest))
     return paths
 
@@ -71,7 +75,6 @@ def _settle(folder: Path, config: dict, manifest: Manifest, file: Path, user_git
     config["user_git"] = user_git
     (folder / "run.toml").write_text(tomli_w.dumps(config), encoding="utf-8")
     (folder / REPO).unlink(missing_ok=True)
-    (folder / "board" / "report.html").unlink(missing_ok=True)  # a page of somebody else's; `report` makes one out of the same facts
     (folder / "board" / "forum").mkdir(parents=True, exist_ok=True)
     (folder / "evaluator").mkdir(exist_ok=True)
     (folder / "evaluator").chmod(0o700)

@@ -13,18 +13,24 @@ import tomli
 from pydantic import BaseModel, ValidationError
 
 from state.errors import UserError
+from state.posts import read_post
 from swarm.bundle_file import SEALED, Manifest
+from swarm.opened_fields import is_time
 from swarm.opened_records import (
-    Call,
     Config,
     Diversity,
     Event,
     Isolation,
     Loose,
+    OtherCall,
     Pairs,
     Person,
+    Reserved,
+    Settled,
     State,
     Submission,
+    TranscriptLine,
+    Transfer,
     Verdict,
 )
 
@@ -37,7 +43,7 @@ def _ledger_model(record: dict) -> type[BaseModel]:
 
 
 def _call_model(record: dict) -> type[BaseModel]:
-    return Call if record.get("kind") in ("reserved", "settled") else Loose
+    return {"reserved": Reserved, "settled": Settled}.get(str(record.get("kind")), OtherCall)
 
 
 LISTS: dict[str, Callable[[dict], type[BaseModel]]] = {
@@ -45,7 +51,7 @@ LISTS: dict[str, Callable[[dict], type[BaseModel]]] = {
     "diversity.jsonl": lambda _: Diversity, SEALED: lambda _: Verdict,
 }  # fmt: skip
 SINGLE: dict[str, type[BaseModel]] = {
-    "state.json": State, "isolation.json": Isolation, "pairs.json": Pairs, "transfer.json": Loose, "budget.json": Loose,
+    "state.json": State, "isolation.json": Isolation, "pairs.json": Pairs, "transfer.json": Transfer, "budget.json": Loose,
 }
 
 
@@ -76,14 +82,27 @@ def check_files(folder: Path, manifest: Manifest) -> dict:
         raise UserError(f"the bundle has files or a branch of {name}, who is no agent of the run: it was tampered with")
     for name in folders:
         if (folder / name / "transcript.jsonl").exists():
-            _records(folder / name / "transcript.jsonl", f"{name}/transcript.jsonl")
+            where = f"{name}/transcript.jsonl"
+            for number, record in enumerate(_records(folder / where, where), 1):
+                _check(TranscriptLine, record, f"{where} line {number}")
     for file in (folder / "board").rglob("*"):
         if file.is_file():
-            try:
-                file.read_text(encoding="utf-8")
-            except UnicodeDecodeError:
-                raise UserError(f"the bundle's {file.relative_to(folder)} is not UTF-8: have it made again") from None
+            _check_text(file, str(file.relative_to(folder)))
     return config
+
+
+def _check_text(file: Path, name: str) -> None:
+    """A file of the board; of a post also its time, which ends in a terminal."""
+    try:
+        text = file.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise UserError(f"the bundle's {name} is not UTF-8: have it made again") from None
+    post = read_post(name, text) if file.parent.name == "forum" else None
+    if post is not None and post.time:
+        try:
+            is_time(post.time)
+        except ValueError:
+            raise UserError(f"the bundle's {name} is not as it should be: 'time' no time such as 2026-11-23T14:00:00Z") from None
 
 
 def _records(file: Path, name: str) -> list[dict]:

@@ -1,46 +1,51 @@
 """What the records of a run have to have in them, as views read them. Used by `open`, for a run that came from somebody else.
 
 Strict in what is known: a figure is a finite number, an interval has both ends, a name can be that of a folder or a branch, a
-commit is an id. Other fields are let through: views do not read them.
+commit is an id. Other fields are let through: views do not read them. Views read the records as they stand in the files, not these
+models: a default here says that they do without the field, and what they index is required.
 """
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import Field, model_validator
 
 from swarm.bundle_file import CommitId, Name
-from swarm.worktree import METHOD
+from swarm.opened_fields import Count, Figure, Line, Lines, Loose, MethodPath, SubmissionId, TaskName, Text, Time, Word
 
 
-def _is_time(text: str) -> str:
-    datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ")
-    return text
+class Figures(Loose):
+    """What a verdict and a row of a transfer matrix say alike."""
+
+    track: Word
+    status: Word | Literal["n/a"]
+    pgr: Figure | None = None
+    pgr_low: Figure | None = None
+    pgr_high: Figure | None = None
+    lift: Figure | None = None
+    lift_low: Figure | None = None
+    lift_high: Figure | None = None
+    error: Text | None = None
+
+    @model_validator(mode="after")
+    def _pgr_has_a_lift(self) -> Figures:
+        if self.pgr is not None and self.lift is None:
+            raise ValueError("a PGR without a lift")
+        return self
 
 
-def _one_line(text: str) -> str:
-    if not text.isprintable():
-        raise ValueError("characters that are not printed")
-    return text
+class NearestByCode(Loose):
+    method: Line
+    similarity: Figure
 
 
-Time = Annotated[str, AfterValidator(_is_time)]
-Line = Annotated[str, StringConstraints(max_length=1000), AfterValidator(_one_line)]
-Text = Annotated[str, StringConstraints(max_length=200_000)]
-Figure = Annotated[float, Field(allow_inf_nan=False, ge=-1e15, le=1e15)]
-Count = Annotated[int, Field(ge=0, le=2**53)]
-SubmissionId = Annotated[str, StringConstraints(pattern=r"^s\d{4,9}$")]
-MethodPath = Annotated[str, StringConstraints(pattern=rf"^{METHOD.pattern}$")]
-TaskName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,60}$")]
-Word = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9 _-]{0,40}$")]
-Lines = list[Annotated[str, StringConstraints(max_length=4000)]]
-BOUNDED = ("pgr", "lift", "recipe_pgr")
-
-
-class Loose(BaseModel):
-    model_config = ConfigDict(strict=True, extra="allow")
+class NearestByPredictions(Loose):
+    method: Line
+    agreement: Figure
+    over: Figure | None = None
+    over_low: Figure | None = None
+    over_high: Figure | None = None
 
 
 class Agent(Loose):
@@ -90,22 +95,14 @@ class Submission(Loose):
     time: Time
 
 
-class Verdict(Loose):
+class Verdict(Figures):
     submission: SubmissionId
     agent: Name
     commit: CommitId
     method: MethodPath
     family: Text | None = None
-    track: Word
-    status: Word
     rung: Word | None = None
     draws: Count | None = None
-    pgr: Figure | None = None
-    pgr_low: Figure | None = None
-    pgr_high: Figure | None = None
-    lift: Figure | None = None
-    lift_low: Figure | None = None
-    lift_high: Figure | None = None
     recipe_pgr: Figure | None = None
     recipe_pgr_low: Figure | None = None
     recipe_pgr_high: Figure | None = None
@@ -117,7 +114,7 @@ class Verdict(Loose):
     accuracy_where_teacher_right: Figure | None = None
     accuracy_where_teacher_wrong: Figure | None = None
     teacher_agreement: Figure | None = None
-    independent_items: Figure | None = None
+    independent_items: Annotated[Figure, Field(ge=0)] | None = None
     permuted_pgr: Figure | None = None
     permuted_distance: Figure | None = None
     blind_pgr: Figure | None = None
@@ -134,7 +131,14 @@ class Verdict(Loose):
     reasons: Lines = []
     isolation: Word
     device: Line | None = None
-    error: Text | None = None
+    nearest_by_code: NearestByCode | None = None
+    nearest_by_predictions: NearestByPredictions | None = None
+    over_best: Figure | None = None
+    over_best_low: Figure | None = None
+    over_best_high: Figure | None = None
+    over_parent: Figure | None = None
+    over_parent_low: Figure | None = None
+    over_parent_high: Figure | None = None
     against_best: Word | None = None
     against_parent: Word | None = None
     promotion: Line | None = None
@@ -145,18 +149,18 @@ class Verdict(Loose):
     time: Time
 
     @model_validator(mode="after")
-    def _figures_have_intervals(self) -> Verdict:
+    def _scored_says_how(self) -> Verdict:
         if self.status == "scored" and (self.rung is None or self.draws is None):
             raise ValueError("scored, without a rung or draws")
-        for name in BOUNDED:
-            if getattr(self, name) is not None and (getattr(self, f"{name}_low") is None or getattr(self, f"{name}_high") is None):
-                raise ValueError(f"{name} without its interval")
-        if self.pgr is not None and self.lift is None:
-            raise ValueError("a PGR without a lift")
+        if self.draws is not None and self.rung is None:
+            raise ValueError("draws without a rung")
+        if self.independent_items is not None and None in (self.draws, self.weak_accuracy, self.ceiling_accuracy):
+            raise ValueError("independent_items without draws, weak_accuracy and ceiling_accuracy")
         return self
 
 
 class Event(Loose):
+    kind: Line
     event: Line
     agent: Line | None = None
     detail: Text | None = None
@@ -169,23 +173,37 @@ class Person(Loose):
     researcher: Line
 
 
-class Call(Loose):
+class OtherCall(Loose):
+    """A line of the spend file of a kind that nobody reads."""
+
+    kind: Line
+
+
+class Reserved(OtherCall):
     call: Line
     agent: Line
     dollars: Figure
-    tokens: Count = 0
-    input_tokens: Count = 0
-    cache_read_tokens: Count = 0
-    cache_write_tokens: Count = 0
-    output_tokens: Count = 0
-    time: Time | None = None
+    tokens: Count
+    time: Time
+
+
+class Settled(OtherCall):
+    call: Line
+    agent: Line
+    model: Line
+    dollars: Figure
+    input_tokens: Count
+    cache_read_tokens: Count
+    cache_write_tokens: Count
+    output_tokens: Count
+    time: Time
 
 
 class Diversity(Loose):
     event: Line
-    code: Figure | None = None
-    predictions: Figure | None = None
-    over: Count | None = None
+    code: Figure
+    predictions: Figure
+    over: Count
     time: Time
 
 
@@ -227,15 +245,22 @@ class Pair(Loose):
     high: Figure | None = None
 
 
+    @model_validator(mode="after")
+    def _difference_has_an_interval(self) -> Pair:
+        if self.difference is not None and None in (self.low, self.high):
+            raise ValueError("difference without its interval")
+        return self
+
+
 class Pairs(Loose):
     winner: SubmissionId
     pairs: list[Pair]
 
 
 class Attempt(Loose):
-    name: Line = ""
+    name: Line
     sandbox: Line = ""
-    blocked: bool | None = None
+    blocked: bool
     control: bool | None = None
     detail: Text | None = None
 
@@ -243,3 +268,43 @@ class Attempt(Loose):
 class Isolation(Loose):
     isolation: Word | None = None
     attempts: list[Attempt] = []
+
+
+class TransferRow(Figures):
+    method: Line
+    task: TaskName
+
+
+class TransferTask(Loose):
+    task: TaskName
+    draws: Count
+    weak_accuracy: Figure | None = None
+    tuned_naive_accuracy: Figure | None = None
+    ceiling_accuracy: Figure | None = None
+    transfer_only: bool = False
+
+
+class TransferMissing(Loose):
+    task: TaskName
+    error: Text
+
+
+class Transfer(Loose):
+    """What eval/transfer.py found. {} where nothing was taken to other tasks."""
+
+    methods: list[Line] = []
+    tasks: list[TransferTask] = []
+    rows: list[TransferRow] = []
+    missing: list[TransferMissing] = []
+    worst: dict[Line, TaskName | None] = {}
+    developed_on: TaskName | None = None
+
+    @model_validator(mode="after")
+    def _rows_have_their_place(self) -> Transfer:
+        if self.rows and not {"methods", "tasks"} <= self.model_fields_set or self.rows and not self.tasks:
+            raise ValueError("rows without methods or tasks")
+        return self
+
+
+class TranscriptLine(Loose):
+    time: Time | None = None

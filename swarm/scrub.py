@@ -27,12 +27,19 @@ from state.paths import RunPaths, aar_home
 from swarm.key import SECRET
 from swarm.key_shapes import SHAPES, Shape, found_of
 
-LEAST = 8
+LEAST = 12
 """Characters that a variable's value has to have: what is shorter is no key, and stands in too many words."""
+LONG = 20
+"""So long a value is a key, or a phrase in place of one, whatever it is made of."""
 HARMLESS = re.compile(r"(?i).*_(URL|MODEL|DIR|PATH|FILE|VERSION|REGION|PROJECT_ID|ENTRYPOINT|HOST|PORT|NAME)")
 """Settings that have the prefix of a maker of models, and hold no key."""
-HEADER = re.compile(r"(?i)(authorization|-api-key)\W*$")
+HEADER = re.compile(r"(?i)(authorization|-api-key|aws_secret_access_key)\W*$")
 """The name of a field whose value is a key, whatever it looks like."""
+NAMED_KINDS = ("auth-header", "aws-secret")
+"""What is found by the name before it, which in JSON is that of a field."""
+BREAK = r"(?:\\+[nr]|[\r\n])+"
+"""A line's end, also as JSON writes it: `base64` ends one after 76 characters."""
+_BREAK_IN_TEXT, _BREAK_IN_BYTES = re.compile(BREAK), re.compile(BREAK.encode())
 NAMED = 'authorization":"'
 
 
@@ -45,18 +52,25 @@ class Known:
 
     @classmethod
     def here(cls, paths: RunPaths, environment: Mapping[str, str] = os.environ) -> Known:
-        """What a run's folder and the environment hold."""
+        """What a run's folder and the environment hold. A variable counts by its name, and where its value can be a key: at least LEAST
+        characters with a letter and a digit among them, or at least LONG. `SOME_TOKEN=production` is a word that texts need."""
         values: dict[str, str | bytes] = {
             name: value.strip() for name, value in environment.items()
-            if SECRET.fullmatch(name) and not HARMLESS.fullmatch(name) and len(value.strip()) >= LEAST
+            if SECRET.fullmatch(name) and not HARMLESS.fullmatch(name) and _can_be_a_key(value.strip())
         }  # fmt: skip
         if (paths.evaluator / "secret").exists():
             values["run-secret"] = (paths.evaluator / "secret").read_bytes()
         return cls(values)
 
 
+def _can_be_a_key(value: str) -> bool:
+    mixed = any(map(str.isdigit, value)) and any(map(str.isalpha, value))
+    return len(value) >= LONG or len(value) >= LEAST and mixed
+
+
 def forms_of(value: str | bytes) -> set[bytes]:
-    """A secret as it is, and as it looks in JSON, a URL, hex, base64 at each of its three alignments, and the name of a file."""
+    """A secret as it is, and as it looks in JSON, a URL, hex, base64 at each of its three alignments, and the name of a file. Each is
+    also found where lines end in its midst."""
     raw = value if isinstance(value, bytes) else value.encode("utf-8", "surrogateescape")
     forms = {raw, raw.hex().encode(), raw.hex().upper().encode()}
     for shift in range(3):
@@ -106,10 +120,21 @@ class Scrubber:
             if form in text:
                 self.found[kind] += text.count(form)
                 text = text.replace(form, f"[REDACTED:{kind}]")
+        if self._known and _BREAK_IN_TEXT.search(text):
+            text = self._unwrapped(text)
         for shape in SHAPES:
             if shape.begins in text:
                 text = self._without(shape, text)
         return self._place.sub(self._word, text) if "/" in text else text
+
+    def _unwrapped(self, text: str) -> str:
+        """Without secrets that go over the end of a line."""
+        flat = _BREAK_IN_TEXT.sub("", text)
+        for form, kind in self._known:
+            if form in flat:
+                text, number = re.subn(f"(?:{BREAK})?".join(map(re.escape, form)), lambda found, kind=kind: f"[REDACTED:{kind}]", text)
+                self.found[kind] += number
+        return text
 
     def _without(self, shape: Shape, text: str) -> str:
         parts, end = [], 0
@@ -173,7 +198,8 @@ def _strings(value: object) -> Iterator[str]:
 
 def secrets_in(data: bytes, known: Known, strictly: bool = False, shapes: Sequence[Shape] = SHAPES) -> list[str]:
     """The kinds of secret that bytes hold."""
-    found = [kind for form, kind in known.forms.items() if form in data]
+    flat = _BREAK_IN_BYTES.sub(b"", data) if known.forms else b""
+    found = [kind for form, kind in known.forms.items() if form in data or form in flat]
     found += [shape.kind for shape in shapes if next(found_of(shape, data, strictly), None)]
     return list(dict.fromkeys(found))
 
@@ -184,7 +210,7 @@ def leaks(name: str, data: bytes, known: Known, places: Sequence[str]) -> list[s
     if name.endswith((".json", ".jsonl")):
         values = map(json.loads, data.splitlines()) if name.endswith("l") else [json.loads(data)]
         looked.append("\0".join(one for value in values for one in _strings(value)).encode("utf-8", "surrogatepass"))
-        shapes = [shape for shape in SHAPES if shape.kind != "auth-header"]  # what belongs to a field's name, the strings tell
+        shapes = [shape for shape in SHAPES if shape.kind not in NAMED_KINDS]  # what belongs to a field's name, the strings tell
     found = [kind for one in looked for kind in secrets_in(one, known, shapes=SHAPES if one is looked[-1] else shapes)]
     for place in places:
         pattern: Callable = re.compile(_place_pattern(place).encode()).search

@@ -14,11 +14,13 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from state.posts import Post
+from state.record import parse_time
 from view.format import clean, figure
 from view.scores import verdict_line
 
 KINDS = ("idea", "claim", "verdict", "post", "nudge", "error", "event")
 """What is told: ideas are submissions; nudges are words that an agent heard from the run, from people and of others' posts."""
+TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
 WORDS = 600
 FIRST_WORDS = 160
 BEGINS = ("Your work begins now.", "You are in the middle of your work.")
@@ -37,8 +39,10 @@ EVENTS = {
 }  # fmt: skip
 
 
-def entry(time: str | None, agent: str | None, kind: str, text: str, ref: str) -> dict:
-    return {"time": time or "", "agent": clean(agent, 40) if agent else None, "kind": kind, "text": clean(text, WORDS), "ref": ref}
+def entry(time: object, agent: str | None, kind: str, text: str, ref: str) -> dict:
+    """`time`: as a file has it; what is no time becomes "", since it ends in a terminal as it stands."""
+    known = isinstance(time, str) and TIME.fullmatch(time) and parse_time(time) is not None
+    return {"time": time if known else "", "agent": clean(agent, 40) if agent else None, "kind": kind, "text": clean(text, WORDS), "ref": ref}
 
 
 def of_submission(record: dict) -> dict:

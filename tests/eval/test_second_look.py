@@ -126,6 +126,17 @@ def test_where_the_task_is_another_one_by_now_that_is_why_figures_differ(run, ve
     assert "prepared anew" in evaluate_again(other, "s0001", "bubblewrap")["not_same"]
 
 
+def test_without_the_secret_of_the_run_nothing_is_scored_again_and_no_secret_is_made(run, tmp_path):
+    other = copied(run, tmp_path)
+    (other.evaluator / "secret").unlink()
+    before = {file: file.stat().st_mtime_ns for file in other.root.rglob("*")}
+    for again in (lambda: evaluate_submission(other, NAMES["first"], "bubblewrap"), lambda: paired_differences(other, NAMES["first"], ["s0003"])):
+        with pytest.raises(UserError, match="run first has no secret here") as told:
+            again()
+        assert "\n" not in str(told.value)
+    assert {file: file.stat().st_mtime_ns for file in other.root.rglob("*")} == before, "nothing was written"
+
+
 def test_a_null_run_is_repeated_with_its_own_shuffled_labels(home, tmp_path):
     null = scored_run(tmp_path, LIBRARY, {"smooth": SOFT}, null=True)
     again = evaluate_again(null, "s0001", "bubblewrap")

@@ -22,6 +22,7 @@ from state.record import read_record
 from swarm.access import open_repo
 from swarm.board import Board
 from swarm.bundle import bundle_run
+from swarm.bundle_report import texts_of
 from swarm.care import clean_plan, clean_run, publish_board, say_in_forum, stop_run
 from swarm.forum import write_post
 from swarm.join import join
@@ -30,6 +31,8 @@ from swarm.operation import paid_again
 from swarm.run import operate
 from swarm.verification import verify
 from tests.conftest import Checkout
+from view.report.build import write_report
+from view.report.data import packed as packed_json
 from view.scores import leaderboard, scores_text
 from view.status import status_facts, status_text
 
@@ -104,7 +107,7 @@ def test_a_run_is_read_elsewhere_as_it_is_read_here(finished, packed, place):
     assert facts["state"] == "finished" and facts["pid"] is None and status_text(facts)
     assert scores_text(leaderboard(Ledger(got.ledger))) == scores_text(leaderboard(Ledger(sent.ledger)))
     here, there = read_record(sent), read_record(got)
-    assert there.closed and there.sealed == here.sealed and len(there.sealed) == 3
+    assert there.closed and there.sealed == here.sealed and there.sealed
     assert there.sources() == here.sources() and len(there.sources()) == len(here.submissions) > 0
     assert there.posts == here.posts and there.trailers() == here.trailers() and there.library() == here.library()
     assert read_jsonl(got.agent("agent-1") / "transcript.jsonl") == read_jsonl(sent.agent("agent-1") / "transcript.jsonl")
@@ -185,7 +188,7 @@ def test_only_what_a_reader_needs_is_in_it(finished, packed):
     posts = {f"board/forum/{file.name}" for file in sent.forum.glob("2*.md")}
     assert posts and posts <= names
     rest = {name for name in names - posts if not name.startswith("board/prompts/")}
-    assert rest - {"board/report.html", "pairs.json", "isolation.json", "transfer.json"} == {
+    assert rest - {"pairs.json", "isolation.json", "transfer.json"} == {
         "manifest.json", "run.toml", "ledger.jsonl", "diversity.jsonl", "state.json", "repo.bundle", "evaluator/sealed.jsonl",
         "board/results.tsv", "board/results.md", "board/verification.md",
         *(f"agent-{number}/{name}" for number in (1, 2) for name in ("transcript.jsonl", "agent.log")),
@@ -277,6 +280,46 @@ def test_a_key_in_a_post_that_was_committed_stands_in_the_way_until_the_board_is
         bundle_run(copy, tmp_path / "x.aar.tar.gz", False, [], lambda text: None)
     bundle_run(copy, tmp_path / "x.aar.tar.gz", False, ["board"], lambda text: None)
     assert KEY.encode() not in everything(tmp_path / "x.aar.tar.gz")
+
+
+def test_a_key_in_the_compressed_part_of_a_committed_report_stands_in_the_way_until_the_board_is_left_out(copy, tmp_path):
+    scored = next(one for one in Ledger(copy.ledger).verdicts.values() if one["status"] == "scored")
+    said = {"kind": "submission", **{key: scored[key] for key in ("agent", "commit", "method")}, "parents": [], "time": scored["time"]}
+    append_jsonl(copy.ledger, {**said, "submission": "s0900", "message": f"{'It goes on and on. ' * 60} {KEY}"})
+    write_report(copy, copy.board / "report.html", False, None)
+    page = (copy.board / "report.html").read_bytes()
+    assert KEY.encode() not in page and any(KEY.encode() in text for text in texts_of(page)), "only its parts have it"
+    Board(copy, open_repo(copy, read_config(copy))).commit("Report", at_the_end=True)
+    with pytest.raises(UserError) as told:
+        bundle_run(copy, tmp_path / "x.aar.tar.gz", False, [], lambda text: None)
+    words = str(told.value)
+    assert "board in commit" in words and "report.html (anthropic-key)" in words and "--without board" in words and KEY not in words
+    facts = bundle_run(copy, tmp_path / "x.aar.tar.gz", False, ["board"], lambda text: None)
+    assert facts["kinds"] == {"anthropic-key": 1} and not any(name.endswith(".html") for name in members(tmp_path / "x.aar.tar.gz"))
+    assert KEY.encode() not in everything(tmp_path / "x.aar.tar.gz")
+
+
+def test_what_a_page_holds_is_read_as_a_browser_shows_it_and_what_cannot_be_unpacked_is_passed_over():
+    chunk = packed_json({"lines": ['say "a&b"\n']})
+    page = f'<p>x &amp; y</p><script id="d">"\\u003cz\\u003e"</script><script type="text/plain" data-chunk="0">{chunk}</script>'
+    texts = list(texts_of((page + '<script data-chunk="1" type="text/plain">AAAA</script>').encode()))
+    assert b"<p>x & y</p>" in texts[0] and b"<z>" in texts[0] and set(texts[-1].split(b"\0")) == {b"lines", b'say "a&b"\n'}
+    assert list(texts_of(b"<script>1</script>")) == [] and list(texts_of(b"\xff data-chunk")) == []
+
+
+def test_a_run_without_its_repository_or_with_a_torn_file_is_one_line_that_says_what_can_be_done(copy, tmp_path, place):
+    state = copy.state.read_text()
+    copy.state.write_text(state[:-20])
+    with pytest.raises(UserError, match="state.json cannot be read .*mended, or moved away") as told:
+        bundle_run(copy, tmp_path / "x.aar.tar.gz", False, [], lambda text: None)
+    assert "\n" not in str(told.value)
+    copy.state.write_text(state)
+    shutil.rmtree(copy.repo)
+    with pytest.raises(UserError, match="repo.git is no repository: .*--without agent-1 --without agent-2 --without board"):
+        bundle_run(copy, tmp_path / "x.aar.tar.gz", False, [], lambda text: None)
+    bundle_run(copy, tmp_path / "x.aar.tar.gz", False, ["agent-1", "agent-2", "board"], lambda text: None)
+    assert status_facts(opened(place, tmp_path / "x.aar.tar.gz"))["state"] == "finished"
+    assert not list(tmp_path.glob(".aar-bundle*"))
 
 
 def test_a_key_of_the_environment_is_found_in_history_though_it_has_no_shape(copy, tmp_path, monkeypatch):
@@ -492,3 +535,83 @@ def test_a_tree_that_would_write_into_git_and_a_branch_from_elsewhere_are_refuse
         files = members(packed[0]) | {"repo.bundle": (tmp_path / "b").read_bytes()}
         branches = {**json.loads(files["manifest.json"])["branches"], "agent-1": commit}
         refused(place, forge(tmp_path / "f", files, {"branches": branches}), words)
+
+
+def forged(packed, copy, tmp_path, branch: str, tree_of, parents=1, message=b"x") -> tuple[Path, str]:
+    """A bundle whose branch has one more commit, with the tree that `tree_of(run, head)` makes; the bundle and that commit."""
+
+    def run(*arguments, data=b"", env=None):
+        command = ["git", "--git-dir", str(copy.repo), *arguments]
+        return subprocess.check_output(command, input=data, env={**os.environ, **(env or {})}).decode().strip()
+
+    ref = f"refs/heads/aar/sent/{branch}"
+    heads = [run("rev-parse", ref), run("rev-parse", "refs/heads/aar/sent/agent-2")][:parents]
+    identity = ("-c", "user.name=x", "-c", "user.email=x@example.org")
+    commit = run(*identity, "commit-tree", tree_of(run, heads[0]), *(word for head in heads for word in ("-p", head)), data=message)
+    run("update-ref", ref, commit)
+    run("bundle", "create", "--quiet", str(tmp_path / "b"), "--branches=aar/sent/*")
+    files = members(packed[0]) | {"repo.bundle": (tmp_path / "b").read_bytes()}
+    return forge(tmp_path / "f", files, {"branches": {**json.loads(files["manifest.json"])["branches"], branch: commit}}), commit
+
+
+def added(path: str, mode: str = "100644", data: bytes = b"x = 1\n", tmp_index="index-of-test"):
+    """A tree with one more file."""
+
+    def tree_of(run, head):
+        index = {"GIT_INDEX_FILE": tmp_index + head}
+        run("read-tree", head, env=index)
+        blob = head if mode == "160000" else run("hash-object", "-w", "--stdin", data=data)
+        run("update-index", "--add", "--cacheinfo", f"{mode},{blob},{path}", env=index)
+        tree = run("write-tree", env=index)
+        (Path(tmp_index + head)).unlink()
+        return tree
+
+    return tree_of
+
+
+def same(run, head):
+    return run("rev-parse", f"{head}^{{tree}}")
+
+
+@pytest.mark.parametrize("branch, path, mode, data, words", [
+    ("agent-1", "Makefile", "100644", b"all:\n", "Makefile is nothing that an agent publishes"),
+    ("agent-1", "conftest.py", "100644", b"x\n", "conftest.py is nothing that an agent publishes"),
+    ("agent-1", ".github/workflows/x.yml", "100644", b"x\n", ".github/workflows/x.yml is nothing that an agent publishes"),
+    ("agent-1", "methods/x.pth", "100644", b"x\n", "methods/x.pth is nothing"),
+    ("agent-1", "forum/x.md", "100644", b"x\n", "forum/x.md is nothing"),
+    ("agent-1", "methods/evil.py", "120000", b"/etc/passwd", "methods/evil.py is no plain file .mode 120000"),
+    ("agent-1", "methods/evil.py", "100755", b"x\n", "methods/evil.py is no plain file .mode 100755"),
+    ("agent-1", "methods/evil.py", "160000", b"", "methods/evil.py is no plain file .mode 160000"),
+    ("agent-1", "methods/evil.py", "100644", b"# \x1b[2J\n", "methods/evil.py is no plain text"),
+    ("agent-1", "notes/a.md", "100644", b"\xff", "notes/a.md is no plain text"),
+    ("board", "Makefile", "100644", b"all:\n", "Makefile is nothing that the board has"),
+    ("board", "forum/.x/a.md", "100644", b"x\n", "is nothing that the board has"),
+    ("board", "prompts/x.py", "100644", b"x\n", "is nothing that the board has"), ("board", "forum/x.md", "120000", b"/etc/passwd", "is no plain file"),
+])  # fmt: skip
+def test_a_branch_with_what_aar_would_not_have_committed_is_refused_with_branch_commit_and_path(
+    branch, path, mode, data, words, finished, packed, copy, tmp_path, monkeypatch
+):  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    file, commit = forged(packed, copy, tmp_path, branch, added(path, mode, data))
+    receiver = tmp_path / "receiver"
+    subprocess.run(["git", "clone", "--quiet", str(finished[0].folder), str(receiver)], check=True)
+    with pytest.raises(UserError, match=f"branch {branch}, commit {commit[:12]}: .*{words}.*nothing was opened") as told:
+        open_bundle(receiver, file, "forged", lambda text: None)
+    assert "\n" not in str(told.value) and not (receiver / ".aar" / "runs" / "forged").exists()
+    assert b"aar/" not in subprocess.check_output(["git", "-C", str(receiver), "for-each-ref", "refs/heads"])
+    with pytest.raises(UserError, match=f"{words}.*--without {branch}"):
+        bundle_run(copy, tmp_path / "mine.aar.tar.gz", False, [], lambda text: None)
+
+
+def test_a_merged_branch_and_a_message_that_steers_a_terminal_are_refused_and_more_of_the_same_is_opened(
+    packed, copy, tmp_path, place, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    file, commit = forged(packed, copy, tmp_path, "agent-1", added("methods/another.py"))
+    assert commit in subprocess.check_output(["git", "--git-dir", str(opened(place, file, "fine").repo), "for-each-ref"]).decode()
+    shutil.rmtree(place / ".aar")
+    file, _ = forged(packed, copy, tmp_path, "agent-1", same, parents=2)
+    refused(place, file, "branch agent-1, commit .*: it has 2 parents")
+    subprocess.run(["git", "--git-dir", str(copy.repo), "update-ref", "refs/heads/aar/sent/agent-1", commit], check=True)
+    file, _ = forged(packed, copy, tmp_path, "agent-1", same, message=b"\x1b]0;owned\x07")
+    refused(place, file, "branch agent-1, commit .*: its message holds characters that steer a terminal")

@@ -143,7 +143,7 @@ def test_while_the_run_is_open_figures_are_those_that_agents_are_told(run):
     assert [line["submission"] for line in lines] == [one["submission"] for one in facts["commits"]]
     assert all(line["part"] == "public" and "accuracy" not in line and "teacher_agreement" not in line for line in lines)
     page = run.checkout.git("show", f"open-run:{folder_of(facts)}/README.md")
-    assert "The run was open when this was made" in page and "| main |" not in page
+    assert "The run was open when this was made" in page and "| main |" not in page and facts["sealed"] == []
 
 
 def test_it_merges_cleanly_and_the_merged_project_scores_the_method(run):
@@ -171,8 +171,12 @@ def test_from_the_command_line(run):
     ("s9999", {}, "no submission and no scored method 's9999'"), ("broken", {}, "no scored method 'broken'"),
     ("nothing.py", {}, "aar.py scores real"), ("softly", {"branch": "main"}, "there is a branch main already: name another with --branch"),
     ("softly", {"branch": "main/x"}, "a branch main already"),
-    ("softly", {"branch": "aar"}, "there is a branch aar/real/agent-1 already"), ("softly", {"branch": "--help"}, "no name for a branch"),
-    ("softly", {"branch": "a..b"}, "no name for a branch"), ("softly", {"as_name": "naive"}, "methods/naive.py exists at the base .*--as"),
+    ("softly", {"branch": "aar"}, "aar/ is where the branches of runs are"), ("softly", {"branch": "--help"}, "no name for a branch"),
+    ("softly", {"branch": "a..b"}, "no name for a branch"), ("softly", {"branch": "HEAD"}, "no name for a branch"),
+    ("softly", {"branch": "FETCH_HEAD"}, "no name for a branch"), ("softly", {"branch": "@"}, "no name for a branch"),
+    ("softly", {"branch": "refs/heads/x"}, "no name for a branch"), ("softly", {"branch": "a" * 40}, "no name for a branch"),
+    ("softly", {"branch": "aar/real/mine"}, "aar/ is where the branches of runs are"), ("softly", {"branch": "aar/other/x"}, "aar/ is where"),
+     ("softly", {"as_name": "naive"}, "methods/naive.py exists at the base .*--as"),
     ("softly", {"as_name": "../x"}, None), ("softly", {"as_name": "Bad Name.py"}, "--as 'Bad Name.py'"), ("\x1b[2Jx", {}, "no scored method '.2Jx'"),
 ])  # fmt: skip
 def test_what_cannot_be_made_is_one_clear_line_and_makes_no_branch(what, options, words, run):
@@ -223,12 +227,13 @@ def test_parents_that_go_in_circles_end(run):
     assert _ancestors(record, "s0003") == ["s0001", "s0003"]
 
 
-def test_once_closed_the_full_verdicts_and_the_sealed_ones_are_in_it_also_where_the_run_was_opened_from_a_bundle(run, tmp_path, monkeypatch):
+def test_once_closed_sealed_figures_are_told_and_in_no_file_also_where_the_run_was_opened_from_a_bundle(run, tmp_path, monkeypatch):
     """The last test: it closes the run."""
     last = last_of(run, "soft_again")
     public = ledger_of(run).verdicts[last]
     append_jsonl(run.paths.ledger, {"kind": "event", "event": "sealed-opening", "agent": None, "detail": last, "time": "2026-11-28T23:15:49Z"})
-    sealed = {name: value for name, value in public.items() if name != "kind"} | {"rung": "sealed", "pgr": 0.4321234, "openings": 1, "control": False}
+    sealed = {name: value for name, value in public.items() if name != "kind"} | {"rung": "sealed", "pgr": 0.7654321, "lift": 0.6789123}
+    sealed |= {"openings": 1, "control": False}
     append_jsonl(run.paths.evaluator / "sealed.jsonl", sealed)
     (run.paths.board / "verification.md").write_text("# Sealed verification\n")
     bundle_run(run.paths, tmp_path / "x.aar.tar.gz", False, [], lambda text: None)
@@ -243,9 +248,23 @@ def test_once_closed_the_full_verdicts_and_the_sealed_ones_are_in_it_also_where_
     facts = finalize(paths, other.folder, last, None, None)
     assert facts["branch"] == f"final/real-{last}"
     lines = [json.loads(line) for line in other.git("show", f"{facts['branch']}:{folder_of(facts)}/verdicts.jsonl").splitlines()]
-    assert [line["part"] for line in lines] == ["public"] * len(facts["commits"]) + ["sealed"]
-    assert lines[-1]["pgr"] == 0.43 and lines[-1]["openings"] == 1
+    assert [line["part"] for line in lines] == ["public"] * len(facts["commits"])
     assert all("accuracy" not in line and "kind" not in line for line in lines), "what is merged becomes the base of later runs"
     page = other.git("show", f"{facts['branch']}:{folder_of(facts)}/README.md")
-    assert "0.43 [" in page and "The sealed figures were not chosen." in page
+    assert "`verification.md` on the branch aar/real/board has the figures." in page
+    everything = other.git("log", "-p", f"{facts['base']}..{facts['branch']}")
+    assert "0.7654" not in everything and "0.77" not in everything and "0.6789" not in everything and "0.68" not in everything
+    [told] = facts["sealed"]
+    assert told["submission"] == last and told["pgr"] == 0.7654321 and told["openings"] == 1
+    assert f"{last} on the sealed part: PGR 0.77 [" in finalize_text(facts) and "lift +0.68 [" in finalize_text(facts)
     assert other.git("show", "-s", "--format=%cn", facts["branch"]).strip() == "agent-1", "where git does not know the user"
+
+
+def test_an_idea_that_was_asked_for_and_would_not_be_accepted_is_told_as_such(run):
+    names = {name: verdict for name, verdict in ledger_of(run).verdicts.items() if verdict["status"] == "scored" and not verdict.get("same_as")}
+    odd = next((name for name, verdict in names.items() if verdict["flags"] or verdict["rung"] != "full" or verdict["track"] != "main"), None)
+    best = made(run, "best", branch="clean-best")
+    assert not any("track" in words or "rung only" in words for words in best["warnings"])
+    if odd is not None and names[odd]["track"] != "disqualified":
+        facts = made(run, odd, branch="odd", as_name="odd_one.py")
+        assert facts["warnings"] and f"note: {odd}" in finalize_text(facts)

@@ -39,14 +39,31 @@ PLANTED = {
     "aws-key": "AK" + "IA" + "".join(RNG.choice(UPPER) for _ in range(16)),
     "slack-token": "xo" + "xb-" + made(40),
     "gitlab-token": "gl" + "pat-" + made(20),
+    "groq-key": "gs" + "k_" + made(52),
+    "xai-key": "xa" + "i-" + made(80),
+    "npm-token": "np" + "m_" + made(36),
+    "pypi-token": "py" + "pi-" + "AgEIcHlwaS5vcmc" + made(120),
+    "replicate-token": "r" + "8_" + made(37),
+    "stripe-key": "sk" + "_live_" + made(24),
+    "stripe-key 2": "rk" + "_live_" + made(24),
+    "aws-secret": made(40, string.ascii_letters + string.digits + "+/"),
+    "aws-secret 2": made(40, string.ascii_letters + string.digits + "+/"),
+    "query-key": made(32),
+    "query-key 2": made(32, "0123456789abcdef"),
     "google-key": "AI" + "za" + made(35),
     "jwt": "ey" + "J" + made(30) + ".ey" + "J" + made(60) + "." + made(43),
     "private-key": "-----BEGIN " + "RSA PRIVATE KEY-----\n" + "\n".join(made(64) for _ in range(6)) + "\n-----END RSA " + "PRIVATE KEY-----",
     "auth-header": made(40),
     "userinfo": "alice:" + made(16),
 }
-AROUND = {"auth-header": "Authorization" + ": Bearer {}", "userinfo": "https:/" + "/{}@example.org/x.git"}
+AROUND = {
+    "aws-secret": "aws_secret_access" + "_key = {}", "aws-secret 2": "export AWS_SECRET_ACCESS" + '_KEY="{}"',
+    "query-key": "https:/" + "/example.org/v1?api" + "_key={}&q=1", "query-key 2": "/v1?q=1&to" + "ken={}",
+    "auth-header": "Authorization" + ": Bearer {}", "userinfo": "https:/" + "/{}@example.org/x.git",
+}  # fmt: skip
 RUN_SECRET = bytes(range(200, 232))
+LONG = "".join(chr(33 + (7 * k) % 90) for k in range(150))
+"""Longer than two lines of base64."""
 VALUE = "correct-horse/" + 'battery"staple'
 
 
@@ -56,7 +73,7 @@ def planted(kind: str) -> str:
 
 @pytest.fixture
 def known() -> Known:
-    return Known({"ANTHROPIC_API_KEY": VALUE, "run-secret": RUN_SECRET})
+    return Known({"ANTHROPIC_API_KEY": VALUE, "LONG_KEY": LONG, "run-secret": RUN_SECRET})
 
 
 def scrubbed(known: Known, name: str, data: bytes, places: dict | None = None) -> bytes:
@@ -95,6 +112,23 @@ def test_a_value_of_the_environment_is_found_however_it_is_written(form, known):
     assert leaks("x.jsonl", scrubbed(known, "x.jsonl", line), known, ()) == []
 
 
+@pytest.mark.parametrize("before", [0, 1, 30, 41, 50, 56, 57])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_value_is_found_in_base64_that_is_wrapped_wherever_its_lines_end(before, end, known):
+    for value, kind in ((VALUE, "ANTHROPIC_API_KEY"), (LONG, "LONG_KEY")):
+        done = subprocess.run(["base64"], input=b"#" * before + value.encode() + b" and more words behind it, enough for a line", capture_output=True, check=True)
+        wrapped = done.stdout.decode().replace("\n", end)
+        assert end in wrapped.strip()
+        text = f"before\n{wrapped}after\n"
+        assert kind in leaks("x.md", text.encode(), known, ())
+        out = scrubbed(known, "x.md", text.encode())
+        assert leaks("x.md", out, known, ()) == [] and out.startswith(b"before\n") and out.endswith(b"after\n")
+        line = json.dumps({"output": text, "inner": json.dumps({"deep": text})}).encode() + b"\n"
+        assert kind in leaks("x.jsonl", line, known, ())
+        out = scrubbed(known, "x.jsonl", line)
+        assert leaks("x.jsonl", out, known, ()) == [] and set(json.loads(out)) == {"output", "inner"}
+
+
 @pytest.mark.parametrize("form", [RUN_SECRET, RUN_SECRET.hex().encode(), base64.b64encode(RUN_SECRET), repr(RUN_SECRET).encode()])
 def test_the_secret_of_the_run_is_found_raw_in_hex_in_base64_and_as_python_prints_it(form, known):
     data = b"before " + form + b" after\n"
@@ -114,7 +148,7 @@ def test_what_was_scrubbed_once_holds_nothing_at_the_second_look_whatever_stands
         return "".join(rng.choice(pieces) for _ in range(rng.randint(1, 12)))
 
     for _ in range(60):
-        value = {text(): text(), "a": {text(): [text(), json.dumps({text(): text()})]}, rng.choice(["Authorization", "x-api-key"]): text()}
+        value = {text(): text(), "a": {text(): [text(), json.dumps({text(): text()})]}, rng.choice(["Authorization", "x-api-key", "aws_secret_access" + "_key"]): text()}
         line = json.dumps(value, ensure_ascii=rng.random() < 0.5).encode() + b"\n"
         out = scrubbed(known, "x.jsonl", line, places)
         assert leaks("x.jsonl", out, known, tuple(places)) == [], out
@@ -137,8 +171,9 @@ def test_the_value_of_a_header_is_taken_out_by_its_name(known):
 
 def test_only_variables_that_look_like_keys_and_are_long_enough_are_secrets(tmp_path):
     environment = {
-        "ANTHROPIC_API_KEY": "value-of-a-key", "HF_TOKEN": "value-of-a-token", "ANTHROPIC_AUTH_TOKEN": "short", "PATH": "/usr/bin:/bin",
-        "ANTHROPIC_MODEL": "some-large-model", "CLAUDE_CONFIG_DIR": "somewhere/else", "MY_ACCESS_TOKEN": "value-of-access",
+        "ANTHROPIC_API_KEY": "value-of-a-k3y", "HF_TOKEN": "0123456789ab", "ANTHROPIC_AUTH_TOKEN": "sh0rt", "PATH": "/usr/bin:/bin",
+        "ANTHROPIC_MODEL": "some-large-m0del", "CLAUDE_CONFIG_DIR": "somewhere/else2", "MY_ACCESS_TOKEN": "a phrase of plain words",
+        "SOME_TOKEN": "production", "OTHER_TOKEN": "confirmation", "A_KEY": "202611281234",
     }  # fmt: skip
     forms = Known.here(RunPaths(tmp_path), environment).forms
     assert set(forms.values()) == {"ANTHROPIC_API_KEY", "HF_TOKEN", "MY_ACCESS_TOKEN"}
