@@ -86,7 +86,7 @@ class Record:
             self._sources = read_files(self.paths.repo, ((s["commit"], s["method"]) for s in self.submissions.values()))
         return self._sources
 
-    def library(self) -> dict[str, str]:
+    def base_methods(self) -> dict[str, str]:
         """methods/*.py of the run's base commit: path -> text."""
         base = self.config.get("base", "")
         names = [name for name in list_files(self.paths.repo, base, "methods") if name.endswith(".py") and not name.endswith("__init__.py")]

@@ -109,7 +109,7 @@ def test_a_run_is_read_elsewhere_as_it_is_read_here(finished, packed, place):
     here, there = read_record(sent), read_record(got)
     assert there.closed and there.sealed == here.sealed and there.sealed
     assert there.sources() == here.sources() and len(there.sources()) == len(here.submissions) > 0
-    assert there.posts == here.posts and there.trailers() == here.trailers() and there.library() == here.library()
+    assert there.posts == here.posts and there.trailers() == here.trailers() and there.base_methods() == here.base_methods()
     assert read_jsonl(got.agent("agent-1") / "transcript.jsonl") == read_jsonl(sent.agent("agent-1") / "transcript.jsonl")
     assert any("base commit" in text and f"--git-dir {got.repo}" in text for text in tells)
     heads = [subprocess.check_output(["git", "--git-dir", str(p.repo), "for-each-ref"]) for p in (sent, got)]
@@ -144,7 +144,7 @@ def test_a_run_of_a_repository_with_one_commit_alone_is_opened_as_well(smoke, ch
     run = Run(checkout, "root", scores=False)
     run.close()
     bundle_run(run.paths, tmp_path / "r.aar.tar.gz", False, [], lambda text: None)
-    assert read_record(opened(place, tmp_path / "r.aar.tar.gz")).library()
+    assert read_record(opened(place, tmp_path / "r.aar.tar.gz")).base_methods()
 
 
 def test_what_is_opened_can_be_packed_and_opened_again(packed, place, tmp_path):
@@ -346,7 +346,7 @@ def test_a_key_in_the_commit_that_all_start_from_has_another_remedy(smoke, check
     assert " ".join(f"--without {name}" for name in everyone) in words
     bundle_run(run.paths, tmp_path / "x.aar.tar.gz", False, everyone, lambda text: None)
     got = opened(place, tmp_path / "x.aar.tar.gz")
-    assert "repo.bundle" not in members(tmp_path / "x.aar.tar.gz") and read_record(got).library() == {} and status_facts(got)
+    assert "repo.bundle" not in members(tmp_path / "x.aar.tar.gz") and read_record(got).base_methods() == {} and status_facts(got)
 
 
 # -- bundles that nobody should trust --------------------------------------------------------------------------------------------

@@ -1,11 +1,13 @@
 """The first screen of a report says what the files say: the best, whether it can be believed, what it cost, what next."""
 
 import json
+from pathlib import PurePosixPath
 
 import pytest
 
 from state.files import append_jsonl
 from state.record import read_record
+from tests.view.big import make_big_run
 from tests.view.made import add, make_run, verdict
 from view.report.headline import headline, winner
 from view.report.yardstick import library_figures, yardstick
@@ -82,20 +84,16 @@ def test_a_flag_a_missing_wall_and_shuffled_labels_are_told_as_no(tmp_path, monk
     assert any("ISOLATION: NONE" in stamp for stamp in headline(read_record(bare))["stamps"])
 
 
-def library(paths, *rows):
-    folder = paths.root.parents[2] / "home" / "tasks" / "reviews"
+def test_a_winner_no_better_than_the_library_is_told_so_and_only_to_who_may_know(tmp_path, monkeypatch):
+    monkeypatch.setenv("AAR_HOME", str(tmp_path / "home"))
+    paths = make_big_run(tmp_path, submissions=12, sealed=False, paid=False, transfer=False, hostile=False)
+    known = PurePosixPath(next(iter(read_record(paths).base_methods()))).name
+    folder = tmp_path / "home" / "tasks" / "reviews"
     folder.mkdir(parents=True)
-    for row in rows:
-        append_jsonl(folder / "baselines.jsonl", row)
-
-
-def test_a_winner_no_better_than_the_library_is_told_so_and_only_to_who_may_know(paths, monkeypatch):
-    add(paths, verdict("s0001", pgr=0.6))
-    row = {key: value for key, value in verdict("", pgr=0.7).items() if key not in ("submission", "agent")}
-    library(paths, {**row, "method": "known.py", "draws": list(range(8))})
-    monkeypatch.setattr("state.record.Record.library", lambda record: {"methods/known.py": "def fit(w2s): pass"})
-    assert mark(paths, "no better than the library's known.py") == "no"
-    assert not any("known.py" in text for text in marks(paths, public=True)), "agents would be told more than is counted"
+    row = {key: value for key, value in verdict("", pgr=0.9).items() if key not in ("submission", "agent")}
+    append_jsonl(folder / "baselines.jsonl", {**row, "method": known, "draws": list(range(8))})
+    assert mark(paths, f"no better than the library's {known}") == "no"
+    assert not any(known in text for text in marks(paths, public=True)), "agents would be told more than is counted"
     assert library_figures(read_record(paths, public=True)) == []
 
 

@@ -30,7 +30,7 @@ def library_figures(record: Record) -> list[dict]:
     rows = read_jsonl(aar_home() / "tasks" / record.config["task"] / "baselines.jsonl")
     latest = {row["method"]: {"track": "main", "flags": [], "rung": "full", "submission": row["method"], **row} for row in rows
               if row.get("status") == "scored" and row.get("pgr") is not None}  # fmt: skip
-    names = {PurePosixPath(path).name for path in record.library()}
+    names = {PurePosixPath(path).name for path in record.base_methods()}
     most = max((len(row["draws"]) for row in latest.values() if isinstance(row.get("draws"), list)), default=0)
     kept = [row for name, row in latest.items() if name in names and len(row.get("draws") or ()) == most]
     return ranked([row for row in kept if not row.get("anchor")])
@@ -42,7 +42,7 @@ def nearest_by_code(record: Record, submission: str) -> dict | None:
 
     from stats.similarity import code_similarity, profile  # numpy, which a terminal view can do without
 
-    source, library = record.source(submission), record.library()
+    source, library = record.source(submission), record.base_methods()
     if source is None or not library:
         return None
     try:
