@@ -225,6 +225,14 @@ def test_ledger_lines_are_those_of_the_file(closed, page):
         assert len(entry["ledger"]) == 2
 
 
+def test_a_sealed_figure_leads_to_the_line_it_stands_in(closed, page):
+    lines = (closed.evaluator / "sealed.jsonl").read_text(encoding="utf-8").splitlines()
+    opened = {json.loads(line)["submission"] for line in lines}
+    found = {name: entry["sealed_line"] for name, entry in unpacked(page).items() if entry["sealed_line"]}
+    assert found.keys() == opened and len(opened) >= 2
+    assert all(json.loads(text) == json.loads(lines[number - 1]) for [[number, text]] in found.values())
+
+
 def test_commands_name_the_commit_and_can_hold_no_other_command(tmp_path):
     paths = make_run(tmp_path)
     add(paths, verdict("s0001", method="methods/x; rm -rf ~.py"))

@@ -239,7 +239,8 @@ def test_a_submission_opens_with_its_code_diff_figures_and_ledger_lines(made, vi
     assert all((before if mark == "-" else source)[number - 1] == line for mark, number, line in shown)
     lines = paths.ledger.read_text(encoding="utf-8").splitlines()
     raw = [json.loads(text) for text in panel.locator("pre.raw").evaluate_all("(all) => all.map((one) => one.textContent)")]
-    assert raw == [json.loads(lines[record.lines[kind, name] - 1]) for kind in ("submission", "verdict")]
+    assert raw[:2] == [json.loads(lines[record.lines[kind, name] - 1]) for kind in ("submission", "verdict")]
+    assert raw[2:] == [one for one in record.sealed if one["submission"] == name], "and the line of its sealed verdict, where there is one"
     panel.get_by_role("link", name=parent, exact=True).first.click()
     until(page, f"document.getElementById('panel-title').textContent.startsWith('{parent}')")
     page.keyboard.press("Escape")

@@ -125,7 +125,7 @@ class Panels:
             "error": clean_lines(verdict.get("error") or "", 4000).strip(), "predicted": predicted(said, verdict), "parents": parents[:MOST_LINKS],
             "inspired": [self._inspired(one) for one in said.get("inspired_by") or ()][:MOST_LINKS], "children": self.children[name][:MOST_LINKS],
             "more": max(0, len(self.children[name]) - MOST_LINKS), "posts": self.posts[name][:MOST_LINKS],
-            "commands": self._commands(name, said, parents), "ledger": self._ledger(name), "code": None, "diff": None,
+            "commands": self._commands(name, said, parents), "ledger": self._ledger(name), "sealed_line": self._sealed_line(name), "code": None, "diff": None,
         }  # fmt: skip
         if source is not None:
             entry |= {"code": pool.add(self.colours.lines(source)), "cut": was_cut(source)}
@@ -152,6 +152,14 @@ class Panels:
             files = [f"{other['commit'][:12]}:{other['method']}", f"{commit}:{method}"]
             found.append([f"compare it with {parents[0]}", shlex.join([*git, "diff", *files])])
         return found if opened else [*found, ["score it again", shlex.join(["python", "aar.py", "eval", name, "--run", run])]]
+
+    def _sealed_line(self, name: str) -> list[list]:
+        """[number of the line in evaluator/sealed.jsonl, the line] of what was found on the sealed part; [] where it was not opened, or
+        must not be shown."""
+        if not any(verdict["submission"] == name for verdict in self.record.sealed):
+            return []
+        lines = enumerate(read_jsonl(self.record.paths.evaluator / "sealed.jsonl"), 1)
+        return [[number, json.dumps(one, separators=(",", ":"))[:20_000]] for number, one in lines if one["submission"] == name][-1:]
 
     def _ledger(self, name: str) -> list[list]:
         """[number of the line, the line]: as in the file, but for what is beyond ASCII, which is escaped; while agents must not see

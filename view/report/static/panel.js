@@ -99,6 +99,8 @@ const panel = {
         : make("p", {}, "Its code is not in the run's repository."),
       one.ledger.length ? this.folded(`Ledger, line${one.ledger.length > 1 ? "s" : ""} ${one.ledger.map(([number]) => number).join(" and ")}`,
         make("div", {}, one.ledger.map(([number, text]) => make("pre", { class: "raw", tabindex: "0", "data-n": number }, text))), false) : "",
+      one.sealed_line.length ? this.folded(`Sealed verdict, line ${one.sealed_line[0][0]} of evaluator/sealed.jsonl`,
+        make("div", {}, one.sealed_line.map(([number, text]) => make("pre", { class: "raw", tabindex: "0", "data-n": number }, text))), false) : "",
     ].flat(2).filter(Boolean);
   },
 
