@@ -21,6 +21,10 @@ def shown_on_stderr(text: str) -> None:
     click.echo(text, err=True)
 
 
+def only_on_a_terminal(text: str) -> None:
+    """For a bar without a line in its place elsewhere: what a command prints there is one line, or what was asked for."""
+
+
 def walls(allow_unisolated: bool) -> str:
     from swarm.operation import settled_isolation
 

@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from commands.common import PROJECT, as_json, say, shown_on_stderr, walls
+from commands.common import PROJECT, as_json, only_on_a_terminal, say, walls
 from commands.reporting import report_line
 from state.config import read_config
 from state.errors import UserError
@@ -128,7 +128,7 @@ def verify_run(run: str, submissions: tuple[str, ...], as_json: bool) -> None:
     chosen = list(submissions) or finalists(ledger)
     if not chosen:
         raise UserError(f"run {paths.name} has no scored submission to verify")
-    with Patience("scoring on the sealed part", None if as_json else shown_on_stderr):
+    with Patience("scoring on the sealed part", None if as_json else only_on_a_terminal):
         sealed = verify(paths, chosen, lambda verdict: None, **({"beside": 0} if submissions else {}))
     say(sealed, sealed_text(sealed, ledger.verdicts), as_json)
     line = report_line(paths, quiet=as_json)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from commands.common import PROJECT, as_json, say, shown_on_stderr, walls
+from commands.common import PROJECT, as_json, only_on_a_terminal, say, walls
 from state.errors import UserError
 from state.paths import find_run
 from swarm import options as flags
@@ -53,7 +53,7 @@ def evaluate(what: str, task: str | None, run: str | None, allow_unisolated: boo
         if task is not None:
             raise UserError("--task and --run: a submission is scored again on the task of its run; leave out --task")
         isolation = walls(allow_unisolated)
-        with Patience("scoring", None if as_json else shown_on_stderr):
+        with Patience("scoring", None if as_json else only_on_a_terminal):
             verdict = evaluate_submission(find_run(PROJECT, run), what, isolation)
         say(verdict, f"{verdict_text(verdict)}\n{again_text(verdict)}", as_json)
     else:
@@ -63,7 +63,7 @@ def evaluate(what: str, task: str | None, run: str | None, allow_unisolated: boo
             known = "; to score a submission again, say of which run: --run RUN" if re.fullmatch(r"s\d{4,}", what) else ""
             raise UserError(f"no method file {what}: name one, such as methods/confident.py{known}")
         isolation = walls(allow_unisolated)
-        with Patience("scoring", None if as_json else shown_on_stderr):
+        with Patience("scoring", None if as_json else only_on_a_terminal):
             verdict = evaluate_by_hand(Path(what), task or "reviews", isolation)
         say(verdict, verdict_text(verdict), as_json)
     if verdict["status"] != "scored":
