@@ -37,9 +37,10 @@ def operate_here(paths: RunPaths, seconds: float | None = None, no_verify: bool 
     live = ReportKeeper(paths, LiveView(paths, sys.stdout.isatty()))
     ended, sealed = run_to_end(paths, live, tell, seconds, no_verify, keep_open)
     tell(summary_text(paths, Ledger(paths.ledger), sealed, read_config(paths)))
-    if ended == "stopped":
-        tell(ending_words(paths.name, keep_open))
-    tell(f"\n{report_line(paths)}")
+    if ended == "stopped":  # who stops a run wants it to end now
+        tell(f"{ending_words(paths.name, keep_open)}; `python aar.py report {paths.name}` writes its report")
+    else:
+        tell(f"\n{report_line(paths)}")
 
 
 @click.command("say")
