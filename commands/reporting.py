@@ -11,7 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from state.errors import UserError
+from state.errors import UserError, ended
 from state.files import write_atomic
 from state.paths import RunPaths
 from state.record import Record, read_record
@@ -79,12 +79,7 @@ def main() -> int:
     parser.add_argument("run", type=Path)
     parser.add_argument("--quiet", action="store_true")
     asked = parser.parse_args()
-    try:
-        keep_report(RunPaths(asked.run), asked.quiet)
-    except UserError as error:
-        print(f"aar: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return ended(lambda: keep_report(RunPaths(asked.run), asked.quiet))
 
 
 if __name__ == "__main__":

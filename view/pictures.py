@@ -18,7 +18,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from state.errors import UserError
+from state.errors import UserError, ended
 from state.paths import RunPaths, find_run
 from view.screen import screen
 from view.status import status_facts
@@ -85,13 +85,7 @@ def main() -> int:
     parser.add_argument("run", nargs="?")
     parser.add_argument("--out", type=Path, default=PROJECT / "docs")
     asked = parser.parse_args()
-    try:
-        for file in take_pictures(find_run(PROJECT, asked.run), asked.out):
-            print(file)
-    except UserError as error:
-        print(f"aar: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return ended(lambda: print(*take_pictures(find_run(PROJECT, asked.run), asked.out), sep="\n"))
 
 
 if __name__ == "__main__":

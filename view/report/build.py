@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from state.errors import UserError
+from state.errors import UserError, ended
 from state.files import write_atomic
 from state.paths import RunPaths
 from state.record import Record, read_record
@@ -73,12 +73,7 @@ def main() -> int:
     parser.add_argument("--public", action="store_true", help="only what agents may see while the run goes on")
     asked = parser.parse_args()
     os.nice(NICE)
-    try:
-        print(json.dumps(write_report(RunPaths(asked.run), asked.out, asked.public, lambda text: print(text, file=sys.stderr))))
-    except UserError as error:
-        print(f"aar: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return ended(lambda: print(json.dumps(write_report(RunPaths(asked.run), asked.out, asked.public, lambda text: print(text, file=sys.stderr)))))
 
 
 if __name__ == "__main__":
