@@ -232,7 +232,7 @@ def test_once_closed_sealed_figures_are_told_and_in_no_file_also_where_the_run_w
     last = last_of(run, "soft_again")
     public = ledger_of(run).verdicts[last]
     append_jsonl(run.paths.ledger, {"kind": "event", "event": "sealed-opening", "agent": None, "detail": last, "time": "2026-11-28T23:15:49Z"})
-    sealed = {name: value for name, value in public.items() if name != "kind"} | {"rung": "sealed", "pgr": 0.7654321, "lift": 0.6789123}
+    sealed = {name: value for name, value in public.items() if name != "kind"} | {"rung": "sealed", "pgr": 7.6543215, "lift": 6.7891234}
     sealed |= {"openings": 1, "control": False}
     append_jsonl(run.paths.evaluator / "sealed.jsonl", sealed)
     (run.paths.board / "verification.md").write_text("# Sealed verification\n")
@@ -253,10 +253,10 @@ def test_once_closed_sealed_figures_are_told_and_in_no_file_also_where_the_run_w
     page = other.git("show", f"{facts['branch']}:{folder_of(facts)}/README.md")
     assert "`verification.md` on the branch aar/real/board has the figures." in page
     everything = other.git("log", "-p", f"{facts['base']}..{facts['branch']}")
-    assert "0.7654" not in everything and "0.77" not in everything and "0.6789" not in everything and "0.68" not in everything
+    assert all(figure not in everything for figure in ("7.65", "6.78", "6.79"))
     [told] = facts["sealed"]
-    assert told["submission"] == last and told["pgr"] == 0.7654321 and told["openings"] == 1
-    assert f"{last} on the sealed part: PGR 0.77 [" in finalize_text(facts) and "lift +0.68 [" in finalize_text(facts)
+    assert told["submission"] == last and told["pgr"] == 7.6543215 and told["openings"] == 1
+    assert f"{last} on the sealed part: PGR 7.65 [" in finalize_text(facts) and "lift +6.79 [" in finalize_text(facts)
     assert other.git("show", "-s", "--format=%cn", facts["branch"]).strip() == "agent-1", "where git does not know the user"
 
 
