@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from commands.common import PROJECT, as_json, say
+from commands.common import PROJECT, as_json, only_on_a_terminal, say
 from state.errors import UserError
 from state.ledger import Ledger
 from state.paths import find_run
@@ -105,14 +105,21 @@ def report(run: str | None, out: Path | None) -> None:
 def compare(runs: tuple[str, ...], html: Path | None, as_json: bool) -> None:
     """Which prompt, model or researcher is better: runs that were started alike are one side; commas say otherwise."""
     from view.compare import compare_facts, compare_text
+    from view.patience import Patience
     from view.recipes import split_sides
 
     names, sides = split_sides(runs)
-    facts = compare_facts([read_record(find_run(PROJECT, name)) for name in names], sides)
-    if html is not None:
-        from view.compare_page import write_compare
+    with Patience("compare", None if as_json else only_on_a_terminal) as patience:
+        records = [read_record(find_run(PROJECT, name)) for name in patience.each("reading runs", names)]
+        patience.stage("working it out")
+        facts = compare_facts(records, sides)
+        if html is not None:
+            from view.compare_page import write_compare
 
-        click.echo(f"wrote {write_compare(facts, html)['file']}", err=True)
+            patience.stage("drawing the page")
+            written = write_compare(facts, html)["file"]
+    if html is not None:
+        click.echo(f"wrote {written}", err=True)
     say(facts, compare_text(facts), as_json)
 
 

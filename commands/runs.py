@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 
 import click
 
@@ -35,12 +36,22 @@ def operate_here(paths: RunPaths, seconds: float | None = None, no_verify: bool 
     from view.summary import ending_words, summary_text
 
     live = ReportKeeper(paths, LiveView(paths, sys.stdout.isatty()))
-    ended, sealed = run_to_end(paths, live, tell, seconds, no_verify, keep_open)
+    ended, best = run_to_end(paths, live, tell, seconds, no_verify, keep_open)
+    sealed = opened_sealed(paths, best, only_on_a_terminal) if best else []
     tell(summary_text(paths, Ledger(paths.ledger), sealed, read_config(paths)))
     if ended == "stopped":  # who stops a run wants it to end now
         tell(f"{ending_words(paths.name, keep_open)}; `python aar.py report {paths.name}` writes its report")
     else:
         tell(f"\n{report_line(paths)}")
+
+
+def opened_sealed(paths: RunPaths, chosen: list[str], tell: Callable[[str], None] | None, **beside: int) -> list[dict]:
+    """Open the sealed part, with a bar where that takes long; the verdicts."""
+    from swarm.verification import verify
+    from view.patience import Patience
+
+    with Patience("scoring on the sealed part", tell) as patience:
+        return verify(paths, chosen, patience.of, **beside)
 
 
 @click.command("say")
@@ -120,8 +131,7 @@ def resume(run: str, minutes, hours, detach: bool, no_verify: bool, keep_open: b
 @as_json
 def verify_run(run: str, submissions: tuple[str, ...], as_json: bool) -> None:
     """Open the sealed part for the winner of a run and two controls, or for SUBMISSIONS (at most five). This closes the run."""
-    from swarm.verification import finalists, verify
-    from view.patience import Patience
+    from swarm.verification import finalists
     from view.scores import sealed_text
 
     paths = find_run(PROJECT, run)
@@ -129,8 +139,7 @@ def verify_run(run: str, submissions: tuple[str, ...], as_json: bool) -> None:
     chosen = list(submissions) or finalists(ledger)
     if not chosen:
         raise UserError(f"run {paths.name} has no scored submission to verify")
-    with Patience("scoring on the sealed part", None if as_json else only_on_a_terminal):
-        sealed = verify(paths, chosen, lambda verdict: None, **({"beside": 0} if submissions else {}))
+    sealed = opened_sealed(paths, chosen, None if as_json else only_on_a_terminal, **({"beside": 0} if submissions else {}))
     say(sealed, sealed_text(sealed, ledger.verdicts), as_json)
     line = report_line(paths, quiet=as_json)
     if not as_json:

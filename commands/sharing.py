@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from commands.common import PROJECT, as_json, say, shown_on_stderr
+from commands.common import PROJECT, as_json, only_on_a_terminal, say
 from state.paths import find_run
 
 
@@ -20,8 +20,10 @@ from state.paths import find_run
 def bundle(run: str, out: Path | None, transcripts: bool, without: tuple[str, ...], as_json: bool) -> None:
     """Pack a run into one file that another person can open: branches, ledger, posts, prompts; secrets are taken out."""
     from swarm.bundle import bundle_run, bundle_text
+    from view.patience import Patience
 
-    facts = bundle_run(find_run(PROJECT, run), out, transcripts, without, shown_on_stderr)
+    with Patience("bundle", None if as_json else only_on_a_terminal) as patience:
+        facts = bundle_run(find_run(PROJECT, run), out, transcripts, without, patience.stage)
     say(facts, bundle_text(facts), as_json)
 
 
@@ -31,8 +33,13 @@ def bundle(run: str, out: Path | None, transcripts: bool, without: tuple[str, ..
 def open_bundle(file: Path, name: str | None) -> None:
     """Open a file that `bundle` made: the run can then be looked at like any other, not continued."""
     from swarm.opened import open_bundle as opened
+    from view.patience import Patience
 
-    paths = opened(PROJECT, file, name, click.echo)
+    told: list[str] = []
+    with Patience("open", only_on_a_terminal):
+        paths = opened(PROJECT, file, name, told.append)
+    for text in told:
+        click.echo(text)
     click.echo(f"look at it: python aar.py status {paths.name}, then report, log, show, compare, replay")
 
 

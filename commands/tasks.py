@@ -120,11 +120,16 @@ def doctor(as_json: bool) -> None:
     from sandbox.cuda import gpu_facts
     from swarm.race_probe import race_rows
     from view.doctor import doctor_text
+    from view.patience import Patience
 
-    gpus = gpu_facts()
-    slots = make_slots(",".join(str(gpu["number"]) for gpu in gpus if gpu["cuda"]) or "none")
-    facts = {**probe_all(), "gpus": gpus, "slots": len(slots)}
-    facts["attempts"] += race_rows(facts["isolation"])
+    with Patience("doctor", None if as_json else only_on_a_terminal) as patience:
+        patience.stage("looking for GPUs")
+        gpus = gpu_facts()
+        slots = make_slots(",".join(str(gpu["number"]) for gpu in gpus if gpu["cuda"]) or "none")
+        patience.stage("trying to escape from sandboxes")
+        facts = {**probe_all(), "gpus": gpus, "slots": len(slots)}
+        patience.stage("trying to win races against commits")
+        facts["attempts"] += race_rows(facts["isolation"])
     say(facts, doctor_text(facts), as_json)
     if not all([facts["baits"], *(attempt["blocked"] for attempt in facts["attempts"]), *(gpu["cuda"] for gpu in gpus)]):
         sys.exit(1)

@@ -69,6 +69,7 @@ def bundle_run(paths: RunPaths, out: Path | None, transcripts: bool, without: Se
     with tempfile.TemporaryDirectory(prefix=".aar-bundle-", dir=out.parent) as scratch:
         folder = Path(scratch, "files")
         folder.mkdir()
+        tell("taking secrets out of files")
         left_out = _gather(paths, config, folder, scrubber, transcripts, closed, without)
         kept = [name for name in branches if name not in without]
         heads = pack(paths.repo, config["name"], kept, folder / REPO) if kept else {}
@@ -80,6 +81,7 @@ def bundle_run(paths: RunPaths, out: Path | None, transcripts: bool, without: Se
             branches=heads, sealed=closed, transcripts=transcripts, left_out=left_out, redacted=dict(scrubber.found),
             members=_members(folder),
         )  # fmt: skip
+        tell("searching the finished file")
         made = Path(scratch, "made")
         write_bundle(made, manifest, folder)
         _check_file(made, Path(scratch, "read"), known, tuple(places))

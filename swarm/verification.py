@@ -41,10 +41,10 @@ def controls(ledger: Ledger, secret: bytes, but: Sequence[str], count: int) -> l
 
 
 def verify(
-    paths: RunPaths, submissions: list[str], on_verdict: Callable[[dict], None], beside: int = CONTROLS
+    paths: RunPaths, submissions: list[str], progress: Callable[[int, int], None], beside: int = CONTROLS
 ) -> list[dict]:
     """Open the sealed part for `submissions`, and for so many controls `beside` them; the verdicts, finalists first. The run
-    is closed with it: the board shows them from then on."""
+    is closed with it: the board shows them from then on. `progress`: told how many of how many are done."""
     lock = hold_run(paths)
     try:
         config = load_config(paths)
@@ -54,8 +54,9 @@ def verify(
 
         def note(verdict: dict) -> None:
             verdicts.append(verdict)
-            on_verdict(verdict)
+            progress(len(verdicts), len(submissions) + len(drawn))
 
+        progress(0, len(submissions) + len(drawn))
         detail = ", ".join([*submissions, *(f"{name} (control)" for name in drawn)])
         Ledger(paths.ledger).append("event", event="sealed-opening", agent=None, detail=detail)
         open_sealed(paths, [*submissions, *(["--controls", *drawn] if drawn else [])], note)

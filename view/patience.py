@@ -9,12 +9,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 SECONDS = 2.0
+Item = TypeVar("Item")
 
 
 class Patience:
@@ -47,15 +49,31 @@ class Patience:
         with self._lock:
             self._doing, self._total, self._done = doing, total, 0
             if self._shown is not None:
-                self._shown.reset(self._task, total=total, description=self._words())
+                self._shown.reset(self._task, total=total, description=self._words(), of=self._share())
+
+    def each(self, doing: str, items: Sequence[Item]) -> Iterator[Item]:
+        """The items, one after the other, as a stage."""
+        self.stage(doing, len(items))
+        for done, item in enumerate(items):
+            self(done)
+            yield item
+
+    def of(self, done: int, total: int) -> None:
+        """So many are done, of so many as was not known before."""
+        if total != self._total:
+            self.stage(self._doing, total)
+        self(done)
 
     def __call__(self, done: int) -> None:
         self._done = done
         if self._shown is not None:
-            self._shown.update(self._task, completed=done)
+            self._shown.update(self._task, completed=done, of=self._share())
 
     def _words(self) -> str:
         return f"{self.what}: {self._doing}" if self._doing else self.what
+
+    def _share(self) -> str:
+        return f"{self._done:,} of {self._total:,}" if self._total is not None else ""
 
     def _begin(self) -> None:
         with self._lock:
@@ -66,6 +84,6 @@ class Patience:
                 return
             columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[of]}"), TimeElapsedColumn())
             shown = Progress(*columns, console=self._console, transient=True)
-            self._task = shown.add_task(self._words(), total=self._total, completed=self._done, of="")
+            self._task = shown.add_task(self._words(), total=self._total, completed=self._done, of=self._share())
             shown.start()
             self._shown = shown

@@ -141,7 +141,11 @@ def state_words(facts: dict) -> str:
 
 def run_words(facts: dict) -> str:
     """`verified (finished), task reviews, 9 agents and 1 person`; of a run that is open for people, who is there."""
-    state = f"verified ({facts['state']})" if facts["verified"] else facts["state"]
+    state = facts["state"]
+    if facts["verified"]:
+        state = f"verified ({state})"
+    elif at := facts["verifying"]:
+        state += f", {at['done']} of {at['of']} scored on the sealed part"
     words = f"{state}, task {clean(facts['task'], 40)}"
     if facts["state"] == "open":
         return f"{words}, {duration(facts['seconds_used'])} used, {present_words(facts['people'])}"

@@ -96,9 +96,18 @@ class Follower:
         posts = sum(file.name != "README.md" and not file.name.startswith(".") for file in self.paths.forum.glob("*.md"))
         problems = _problems(self.paths, state, now, self.config)
         sealed = _finalists(self.paths) if verified else []
+        verifying = None if verified or now in ALIVE else self._verifying()
         return summary(self.config, self.paths.name, about, state, now, agents, posts, problems) | {
-            "verified": verified, "sealed": sealed, "opened": opened,
+            "verified": verified, "verifying": verifying, "sealed": sealed, "opened": opened,
         }  # fmt: skip
+
+    def _verifying(self) -> dict | None:
+        """{"done", "of"}: how many submissions were scored on the sealed part so far, where somebody is at it."""
+        last = next((event for event in reversed(self.ledger.events) if event["event"] == "sealed-opening"), None)
+        if last is None or not operator_lives(self.paths):
+            return None
+        since = [verdict for verdict in read_jsonl(self.paths.evaluator / "sealed.jsonl") if verdict.get("time", "") >= last["time"]]
+        return {"done": len(since), "of": len(last["detail"].split(", "))}
 
     def told(self, at_once: bool = True) -> Told:
         """What the ledger says so far. Of a run of thousands it is worked out at most every few seconds, so that whoever shows a run
@@ -130,6 +139,7 @@ def summary(config: dict, run: str, about: Told, state: dict, now: str, agents: 
         "run": run,
         "state": now,
         "verified": False,
+        "verifying": None,
         "sealed": [],
         "opened": False,
         "task": config["task"],

@@ -1,4 +1,4 @@
-"""The status of a run, again and again until the run is over: behind `python aar.py status RUN --watch`.
+"""The status of a run, again and again until the run is over and verified: behind `python aar.py status RUN --watch`.
 
 It reads files every two seconds and writes nothing, so a run does not notice whether, or by how many, it is watched. On a terminal
 the picture is redrawn; in a pipe it is printed again when something happened, behind an empty line.
@@ -22,7 +22,9 @@ from view.screen import painted, screen
 from view.status import Follower
 
 EVERY_SECONDS = 2.0
-HAPPENED = ("state", "verified", "submissions", "scored", "posts", "queue", "best", "problems", "people")
+LAST_LOOKS = 3
+"""At a run that was seen going on and is finished: nobody works on it for a moment before its winner is verified."""
+HAPPENED = ("state", "verified", "verifying", "submissions", "scored", "posts", "queue", "best", "problems", "people")
 LASTING = ("parked", "stopped", "present", "away")
 OF_AGENTS = ("name", "restarts", "last_pgr", "best_pgr", "idea")
 """What makes a picture another one; clocks, money and what an agent does at this moment do not."""
@@ -91,11 +93,16 @@ class Printed:
 
 
 def _follow(follower: Follower, every: float, show: Callable[[dict], None]) -> None:
+    looks = 1
     while True:
         facts = follower.facts()
         show(facts)
-        if not facts["alive"]:
+        if facts["alive"] or facts["verifying"]:
+            looks = LAST_LOOKS
+        elif looks == 1 or facts["verified"] or facts["state"] != "finished":
             return
+        else:
+            looks -= 1
         time.sleep(every)
 
 

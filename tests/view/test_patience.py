@@ -37,7 +37,7 @@ def test_on_a_terminal_there_is_a_bar_that_is_gone_at_the_end():
         patience.stage("code of 5,000 submissions", total=10)
         until(lambda: patience._shown is not None)
         patience(7)
-        until(lambda: "code of 5,000 submissions" in screen.file.getvalue())
+        until(lambda: "code of 5,000 submissions" in screen.file.getvalue() and "7 of 10" in screen.file.getvalue())
     assert screen.file.getvalue().endswith(("\x1b[2K", "\x1b[?25h")), "the line is cleared and the cursor shown"
 
 

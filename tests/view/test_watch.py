@@ -9,6 +9,8 @@ import threading
 import pytest
 from filelock import FileLock
 
+from state.files import append_jsonl, utc_now
+from state.ledger import Ledger
 from tests.view.made import HOSTILE, add, make_run, verdict, write_state
 from tests.view.terminal import ROOT, Shown
 from view.status import Follower
@@ -114,3 +116,22 @@ def test_a_reader_who_goes_away_ends_it_without_a_word(tmp_path):
         piped.stdout.close()
         add(paths, verdict("s0001"))
         assert piped.wait(30) == 0 and piped.stderr.read() == b""
+
+
+def test_a_watch_stays_through_the_verification_and_shows_how_far_it_is(tmp_path):
+    paths = make_run(tmp_path)
+    paths.evaluator.mkdir()
+    add(paths, verdict("s0001", pgr=0.6))
+    write_state(paths, "running")
+    with FileLock(paths.lock):
+        watched = Piped(paths)
+        watched.see("run first: running")
+        write_state(paths, "finished")
+    with FileLock(paths.lock):  # as `verify` holds it
+        Ledger(paths.ledger).append("event", event="sealed-opening", agent=None, detail="s0001, s0002 (control)")
+        watched.see("finished, 0 of 2 scored on the sealed part")
+        append_jsonl(paths.evaluator / "sealed.jsonl", {**verdict("s0001", pgr=0.44), "control": False, "openings": 1, "time": utc_now()})
+        watched.see("1 of 2 scored on the sealed part")
+        (paths.board / "verification.md").write_text("# Sealed verification\n")
+    watched.see("verified (finished)")
+    assert watched.process.wait(timeout=30) == 0
