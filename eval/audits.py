@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
-from scipy.stats import rankdata
 
 from eval.altered import way_of
 from eval.anchors import recipe_from
@@ -28,6 +27,7 @@ from eval.seeds import derive
 from eval.slots import Slot
 from eval.tracks import FLAGS
 from stats.pgr import Bootstrap
+from stats.ranks import mean_ranks
 
 SHUFFLED = 3
 """Draws whose teachers are shuffled. More than one: some students find the classes by themselves, now one way round, now the other."""
@@ -198,7 +198,7 @@ class Audits:
 
 def _auc(chances: np.ndarray, truth: np.ndarray) -> float:
     """Mean over draws of the area under the ROC curve of (draws, m) chances; 0.5 where one class is missing."""
-    ranks = rankdata(chances, axis=1)
+    ranks = mean_ranks(chances)
     positive = int(truth.sum())
     if positive in (0, len(truth)):
         return 0.5

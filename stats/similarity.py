@@ -19,7 +19,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from scipy.stats import rankdata
+
+from stats.ranks import mean_ranks
 
 BUCKETS = 2048
 """3-grams are counted by a hash; a method has some hundreds."""
@@ -64,7 +65,7 @@ def surety(predictions: np.ndarray) -> np.ndarray:
     """(draws, items, 2) chances -> (draws, items) float32 in (0, 1): the rank of |p - 1/2| within its draw. Answers that are
     equally sure share their mean rank, so that nothing is far where all are."""
     distance = np.abs(predictions[:, :, 1].astype(np.float64) - 0.5)
-    return ((rankdata(distance, axis=1) - 0.5) / distance.shape[1]).astype(np.float32)
+    return ((mean_ranks(distance) - 0.5) / distance.shape[1]).astype(np.float32)
 
 
 def is_told(sure: np.ndarray) -> bool:

@@ -96,9 +96,16 @@ def test_every_module_says_what_it_is(module):
     assert ast.get_docstring(ast.parse(FILES[module].read_text(encoding="utf-8"))), f"{FILES[module]} has no docstring"
 
 
-@pytest.mark.parametrize("module", ["aar", "swarm.run", "swarm.agent", "view.live"])
-def test_the_orchestrator_never_imports_torch_or_numpy(module):
-    look = f"import sys, {module}; print(sorted({{'torch', 'numpy', 'transformers', 'sklearn', 'scipy'}} & set(sys.modules)))"
+NUMERIC = {"numpy", "scipy", "sklearn", "torch", "transformers"}
+
+
+@pytest.mark.parametrize(
+    ("module", "heavy"),
+    [*((module, NUMERIC) for module in ("aar", "swarm.run", "swarm.agent", "view.live")),
+     *((module, NUMERIC - {"numpy"}) for module in ("eval.evaluator", "eval.sealed", "eval.by_hand"))],
+)  # fmt: skip
+def test_the_orchestrator_imports_no_numeric_library_and_the_evaluator_only_numpy(module, heavy):
+    look = f"import sys, {module}; print(sorted({heavy} & set(sys.modules)))"
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, env=environment, cwd=ROOT, stdin=subprocess.DEVNULL)
     assert (done.stdout.strip(), done.stderr) == ("[]", "")
