@@ -206,7 +206,7 @@ def cold(name: str, texts: list[str], rounds: int) -> dict:
     ratios = [slow / fast for slow, (_, fast) in zip(theirs, aar, strict=True)]
     rates = {way: 1 / statistics.median(seconds) for way, seconds in core.items()}
     return {
-        "layers": encoder.layers, "texts": len(texts), "tokens_a_text": tokens / len(texts), "device": find_places(encoder)[0].device,
+        "layers": encoder.layers, "texts": len(texts), "tokens_a_text": tokens / len(texts), "device": find_places(encoder, 0.0)[0].device,
         "ratio_vs_naive": statistics.median(ratios), "ratio_lowest": min(ratios), "ratio_highest": max(ratios),
         "ratio_with_start": (naive.start_seconds + sum(theirs)) / (start + working),
         "ratio_on_one_core": rates["aar"] / rates["naive"],

@@ -1,4 +1,4 @@
-"""A worker that reads texts with the strong model: what eval/features.py starts, one for each GPU or core.
+"""A worker that reads texts with the strong model: what eval/feature_crew.py starts, one for each GPU or core.
 
     python -m eval.feature_worker          speaks JSON lines: see `work`
 """
@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from eval.encode import read
-from eval.features import ANSWERS, Tokens
+from eval.feature_crew import Tokens
+from eval.features import ANSWERS
 from eval.models import load_encoder
 from state.files import write_atomic
 
@@ -45,21 +46,27 @@ def _blocks(model, about: dict, items: list[Tokens]) -> dict[str, np.ndarray]:
 
 
 def work() -> None:
-    """The first line says what to compute, each further one is a chunk. Replies: 0 when the model is there, token counts as they
-    are done, null when the chunk's file is there."""
+    """A line with a folder says what to compute from then on, one with a file is a chunk of it, "rest" ends it. Replies: 0 when the
+    model is there, token counts as they are done, null when the chunk's file is there."""
     import torch
-    about = json.loads(sys.stdin.readline())
-    if about["device"] == "cpu":
-        os.nice(10)
-    torch.set_num_threads(about["threads"])
-    model = _load(about)
-    print(0, flush=True)
+    about, model = {}, None
     for line in sys.stdin:
-        chunk = json.loads(line)
-        blocks = _blocks(model, about, [Tokens(*item) for item in chunk["items"]])
+        message = json.loads(line)
+        if "rest" in message:
+            model = None
+            continue
+        if "folder" in message:
+            if message["device"] == "cpu" and not about:
+                os.nice(10)
+            about = message
+            torch.set_num_threads(about["threads"])
+            model = _load(about)
+            print(0, flush=True)
+            continue
+        blocks = _blocks(model, about, [Tokens(*item) for item in message["items"]])
         buffer = io.BytesIO()
         np.savez(buffer, **blocks)
-        write_atomic(chunk["file"], buffer.getvalue(), mode=0o600)
+        write_atomic(message["file"], buffer.getvalue(), mode=0o600)
         print("null", flush=True)
 
 

@@ -12,24 +12,18 @@ from __future__ import annotations
 
 import json
 import os
-import queue
 import string
-import subprocess
-import sys
-import tempfile
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import psutil
 
 from eval.encode import shorten
+from eval.feature_crew import Chunk, Crew, Place, Tokens
 from eval.models import describe_model
 from eval.slots import visible_gpus
-from sandbox.gpu import environment
 from state.errors import UserError
 
 ANSWERS = "answers"
@@ -37,19 +31,10 @@ ANSWERS = "answers"
 CHUNK_TOKENS = 4096
 CHUNK_WORK = {"cpu": 5e11, "cuda": 1e15}      # FLOP: some seconds of one worker
 CHUNK_RANGE = {"cpu": (512, 16_384), "cuda": (16_384, 1 << 18)}
+WORTH_A_WORKER = {"cpu": 1e11, "cuda": 2e14}  # FLOP: what one does in the time that it takes to load torch and the model
 CHUNKS_AT_LEAST = 32                          # so that workers end at about the same time
 WORKER_MEMORY = 1 << 30                       # of a worker with an embedded model
 TOKENIZED_AT_ONCE = 2000
-ROOT = Path(__file__).resolve().parent.parent
-
-
-class Tokens(NamedTuple):
-    """What the model reads for one item, special tokens of its tokenizer included. Means leave out the first `prefix` and the
-    last `suffix` tokens, which belong to the template and to its fields before the last one."""
-
-    ids: list[int]
-    prefix: int
-    suffix: int
 
 
 @dataclass(frozen=True)
@@ -126,20 +111,6 @@ def _outside(offsets: Sequence[tuple[int, int]], begins: int, ends: int | None) 
     return inside[0] if begins else 0, 0 if ends is None else len(offsets) - 1 - inside[-1]
 
 
-@dataclass(frozen=True)
-class Chunk:
-    """Consecutive texts in the order of length: their positions among all texts, and the tokens they cost. `size` is what
-    chunks aim at: files of one size never pass for those of another."""
-
-    number: int
-    size: int
-    rows: np.ndarray
-    tokens: int
-
-    def file(self, folder: Path) -> Path:
-        return folder / f"chunk-{self.size}-{self.number:04d}.npz"
-
-
 def cut_chunks(lengths: Sequence[int], size: int = CHUNK_TOKENS) -> list[Chunk]:
     """Chunks of about `size` tokens, the shortest texts first; the same lengths always give the same chunks."""
     order = np.argsort(lengths, kind="stable")
@@ -160,27 +131,17 @@ def worker_count(memory: int = WORKER_MEMORY) -> int:
     return max(1, min(cores(), 16, psutil.virtual_memory().available // memory))
 
 
-class Place(NamedTuple):
-    """Where a worker runs: on a GPU of this number, or (None) on `threads` cores."""
-
-    gpu: int | None
-    threads: int
-
-    @property
-    def device(self) -> str:
-        return "cpu" if self.gpu is None else "cuda"
-
-
-def find_places(encoder: Encoder) -> list[Place]:
-    """One for each GPU; without any, as many as cores and memory allow. UserError where not even one copy of the model fits."""
+def find_places(encoder: Encoder, work: float) -> list[Place]:
+    """One for each GPU; without any, as many as cores and memory allow; fewer for `work` (FLOP) that does not make up for their
+    start. UserError where not even one copy of the model fits."""
     if gpus := [device.number for device in visible_gpus() if not device.fault]:
-        return [Place(gpu, 4) for gpu in gpus]
+        return [Place(gpu, 4) for gpu in gpus][: max(1, int(work / WORTH_A_WORKER["cuda"]))]
     words, layers = sizes(encoder)
     memory = max(WORKER_MEMORY, WORKER_MEMORY // 2 + 4 * (words + layers))
     if memory > (free := psutil.virtual_memory().available):
         raise UserError(f"{encoder.folder.name} takes {memory / 2**30:.1f} GiB of memory without a GPU, and {free / 2**30:.1f} are "
                         "free: choose a smaller model, or prepare on a machine with a GPU")
-    count = worker_count(memory)
+    count = max(1, min(worker_count(memory), int(work / WORTH_A_WORKER["cpu"])))
     return [Place(None, max(1, cores() // count))] * count
 
 
@@ -201,9 +162,9 @@ def compute_features(encoder: Encoder, items: Sequence[Mapping[str, str]], folde
     a worker failed.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    places = find_places(encoder)[:workers]
     tokens = list(encoder.tokens(items))
     lengths = [len(one.ids) for one in tokens]
+    places = find_places(encoder, 2.0 * sizes(encoder)[1] * sum(lengths))[:workers]
     low, high = CHUNK_RANGE[places[0].device]
     size = min(CHUNK_WORK[places[0].device] / (2 * sizes(encoder)[1]), sum(lengths) / CHUNKS_AT_LEAST)
     chunks = cut_chunks(lengths, int(np.clip(size, low, high)))
@@ -212,7 +173,7 @@ def compute_features(encoder: Encoder, items: Sequence[Mapping[str, str]], folde
     done = total - sum(chunk.tokens for chunk in missing)
     progress(done, total)
     if missing:
-        _Crew(encoder, tokens, folder, missing, lambda tokens: progress(done + tokens, total)).run(places)
+        Crew(_reading(encoder), tokens, folder, missing, lambda tokens: progress(done + tokens, total)).run(places)
     blocks: dict[str, np.ndarray] = {}
     for chunk in chunks:
         with np.load(chunk.file(folder)) as found:
@@ -225,76 +186,6 @@ def compute_features(encoder: Encoder, items: Sequence[Mapping[str, str]], folde
     return blocks
 
 
-class _Crew:
-    """Worker processes, each driven by a thread that hands it chunk after chunk."""
-
-    def __init__(self, encoder: Encoder, items: list[Tokens], folder: Path, chunks: list[Chunk],
-                 progress: Callable[[int], None]) -> None:
-        self.encoder, self.items, self.folder, self.progress = encoder, items, folder, progress
-        self.answer_ids = encoder.answer_ids()
-        self.chunks: queue.SimpleQueue[Chunk] = queue.SimpleQueue()
-        for chunk in chunks:
-            self.chunks.put(chunk)
-        self.count, self.tokens, self.lock = len(chunks), 0, threading.Lock()
-        self.failure: str | None = None
-        self.processes: list[subprocess.Popen] = []
-
-    def run(self, places: Sequence[Place]) -> None:
-        threads = []
-        try:
-            for place in places[: self.count]:
-                errors = tempfile.TemporaryFile("w+")
-                given = {"OMP_NUM_THREADS": str(place.threads), "HF_HUB_OFFLINE": "1", "PYTHONPATH": str(ROOT)}
-                process = subprocess.Popen([sys.executable, "-m", "eval.feature_worker"], stdin=subprocess.PIPE, text=True,
-                                           stdout=subprocess.PIPE, stderr=errors, start_new_session=True,
-                                           env={**os.environ, **environment(place.gpu), **given})
-                self.processes.append(process)
-                threads.append(threading.Thread(target=self._drive, args=(process, errors, place), daemon=True))
-                threads[-1].start()
-            for thread in threads:
-                thread.join()
-        finally:  # also at Ctrl-C; when this process is killed the workers find their pipes closed
-            self._kill()
-        if self.failure is not None:
-            raise UserError(self.failure)
-
-    def _kill(self) -> None:
-        for process in self.processes:
-            process.kill()
-            process.wait()
-
-    def _drive(self, process: subprocess.Popen, errors, place: Place) -> None:
-        try:
-            self._send(process, {"folder": str(self.encoder.folder), "layers": self.encoder.layers, "views": self.encoder.views,
-                                 "answers": self.answer_ids, "device": place.device, "threads": place.threads})
-            while self.failure is None:
-                try:
-                    chunk = self.chunks.get_nowait()
-                except queue.Empty:
-                    return
-                self._send(process, {"file": str(chunk.file(self.folder)), "items": [self.items[row] for row in chunk.rows]})
-                while (tokens := json.loads(process.stdout.readline())) is not None:
-                    with self.lock:
-                        self.tokens += tokens
-                        self.progress(self.tokens)
-        except (BrokenPipeError, json.JSONDecodeError):  # it hung up
-            self._failed(process, errors)
-
-    @staticmethod
-    def _send(process: subprocess.Popen, message: dict) -> None:
-        process.stdin.write(json.dumps(message) + "\n")
-        process.stdin.flush()
-
-    def _failed(self, process: subprocess.Popen, errors) -> None:
-        with self.lock:
-            if self.failure is not None:
-                return
-            code = process.wait()
-            errors.seek(0)
-            said = [line for line in errors.read().splitlines() if line.strip()] or ["it said nothing"]
-            if code == -9:
-                said = ["it was killed, perhaps for want of memory"]
-            self.failure = (f"computing hidden states with {self.encoder.folder.name} failed: {said[-1]}; what was done is "
-                            "kept, prepare again to go on")
-        for other in self.processes:
-            other.kill()
+def _reading(encoder: Encoder) -> dict:
+    """What workers have to know of an encoder."""
+    return {"folder": str(encoder.folder), "layers": encoder.layers, "views": encoder.views, "answers": encoder.answer_ids()}

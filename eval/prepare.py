@@ -27,6 +27,7 @@ from eval.altered import MOST, make_altered, way_of
 from eval.blocks import TEXT, ZERO_SHOT, prompt_names
 from eval.data.load import load_rows
 from eval.draws import kinds, make_anchors, make_draw, make_settings, public_figures, settings_draws
+from eval.feature_crew import kept_workers
 from eval.forecast import READ, fine_tuning, forecast_device, in_words, machine_speed, mean_tokens, training_speed
 from eval.kit import list_models, make_kit, shown_pgr
 from eval.models import EMBEDDED, describe_model, is_here, resolve_model
@@ -60,7 +61,7 @@ def prepare_task(task: Task, quiet: bool = False, prompts: bool = False) -> None
     console = Console(stderr=True, quiet=quiet)
     try:
         folder.root.parent.mkdir(parents=True, exist_ok=True)
-        with _only_one(folder, console):
+        with _only_one(folder, console), kept_workers():
             if not is_prepared(task):
                 _check_space(task)
                 _Preparation(task, folder, console).run()

@@ -10,7 +10,8 @@ import numpy as np
 import psutil
 import pytest
 
-from eval.features import ROOT, Encoder, compute_features, cut_chunks
+from eval.feature_crew import ROOT, kept_workers
+from eval.features import Encoder, compute_features, cut_chunks, find_places
 from eval.models import model_folder
 from state.errors import UserError
 
@@ -160,6 +161,27 @@ def test_a_worker_that_fails_is_told_in_one_line(encoder, tmp_path):
     with pytest.raises(UserError, match="computing hidden states with model failed: .*prepare again") as refusal:
         compute(Encoder(broken, VIEWS, "{text}", 40), tmp_path / "chunks")
     assert "\n" not in str(refusal.value)
+
+
+def test_who_reads_again_gets_the_worker_that_is_there_and_the_same_numbers_and_it_ends_in_the_end(encoder, computed, tmp_path):
+    def workers():
+        return {child.pid for child in psutil.Process().children() if "eval.feature_worker" in child.cmdline()}
+
+    before = workers()
+    with kept_workers():
+        compute(Encoder(encoder.folder, ("mean:2",), "{text}", 40), tmp_path / "first")
+        first = workers() - before
+        blocks, _ = compute(encoder, tmp_path / "second")
+        assert len(first) == 1 and workers() - before == first
+    assert workers() == before
+    assert all(np.array_equal(blocks[view], computed[1][view]) for view in VIEWS)
+    compute(Encoder(encoder.folder, ("mean:2",), "{text}", 40), tmp_path / "third")
+    assert workers() == before, "who did not ask to keep any has none left"
+
+
+def test_no_more_workers_start_than_the_work_is_worth(encoder):
+    most = find_places(encoder, 1e18)
+    assert len(find_places(encoder, 0.0)) == 1 and sum(place.threads for place in find_places(encoder, 0.0)) >= sum(place.threads for place in most)
 
 
 SCRIPT = """
