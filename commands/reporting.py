@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -19,38 +20,68 @@ from state.record import Record, read_record
 PROJECT = Path(__file__).resolve().parent.parent
 
 
-def keep_report(paths: RunPaths, quiet: bool = False) -> Path:
-    """Write RUN/report.html, and the report on the board, which is committed where nobody operates the run; the former."""
-    from swarm.access import is_operated
-    from swarm.care import publish_board
-    from view.report.build import write_report
-
-    def tell(text: str) -> None:
-        print(text, file=sys.stderr, flush=True)
+def keep_report(paths: RunPaths, quiet: bool = False, out: Path | None = None) -> dict:
+    """Write the report to `out`, to RUN/report.html, and to the board, where it is committed unless somebody operates the run;
+    {"file", "bytes", "board"}: the first of these, how large it is, and whether there is a copy on the board. What cannot be written
+    beside the first is told on stderr, and does not take it away."""
+    from view.page_file import write_page
+    from view.report.build import make_report
 
     record = read_record(paths)
     compare_components(record)
     report = paths.root / "report.html"
-    write_report(paths, report, public=False, tell=None if quiet else tell)
-    if not is_operated(paths):  # else its operator keeps it
-        board = paths.board / "report.html"
-        if record.closed:
-            write_atomic(board, report.read_bytes())
-        else:
-            write_report(paths, board, public=True, tell=None if quiet else tell)
-        publish_board(paths, "Report")
-    return report
+    data, _ = make_report(paths, public=False, tell=None if quiet else _tell)
+    facts = {"file": str(out or report), "bytes": len(data), "board": False}
+    if out is not None:
+        write_page(out, data)
+    try:
+        write_atomic(report, data)
+    except OSError as error:
+        words = f"{report} cannot be written to ({error.strerror})"
+        if out is None:
+            raise UserError(f"{words}: name another file with --out") from None
+        _tell(f"only {out} is written: {words}")
+        return facts
+    try:
+        _on_board(paths, data if record.closed else None, quiet)
+    except UserError as error:
+        _tell(f"the report is written, but there is no copy of it on the board: {error}")
+        return facts
+    return facts | {"board": True}
+
+
+def _tell(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def _on_board(paths: RunPaths, data: bytes | None, quiet: bool) -> None:
+    """Put a report on the board of a run that nobody operates, else its operator does; `data` None: make one that agents may see.
+    UserError where that cannot be done."""
+    from swarm.care import publish_board
+    from view.report.build import make_report
+    from view.status import operator_lives
+
+    if operator_lives(paths):
+        return
+    board = paths.board / "report.html"
+    if data is None:
+        data, _ = make_report(paths, public=True, tell=None if quiet else _tell)
+    try:
+        write_atomic(board, data)
+    except OSError as error:
+        raise UserError(f"{board} cannot be written to ({error.strerror})") from None
+    publish_board(paths, "Report")
 
 
 def compare_components(record: Record) -> None:
     """Have the evaluator compare the winner with what differs from it in little, draw by draw and item by item (RUN/pairs.json). Where
-    its private files are not here, or the task was prepared anew since, the report does with wider intervals."""
+    its private files are not here or another user's, or the task was prepared anew since, the report does with wider intervals."""
     from eval.client import paired_differences
     from view.report.components import PAIRS, candidates
     from view.report.headline import winner
 
     public, _ = winner(record)
-    if public is None or not (record.paths.evaluator / "predictions").is_dir():
+    if public is None or not os.access(record.paths.evaluator / "predictions", os.R_OK | os.X_OK):
         return
     name = public["submission"]
     others = [other for other, _ in candidates(record, name)]
@@ -68,10 +99,11 @@ def report_line(paths: RunPaths, quiet: bool = False) -> str:
     from view.summary import shown
 
     command = [sys.executable, "-m", "commands.reporting", str(paths.root), *(["--quiet"] if quiet else [])]
-    done = subprocess.run(command, cwd=PROJECT, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    done = subprocess.run(command, cwd=PROJECT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
     if done.returncode != 0:
         return f"report: it could not be written; `python aar.py report {paths.name}` tries again"
-    return f"report: {shown(paths.root / 'report.html')}    one file, opens in any browser; a copy is on the board"
+    copied = "; a copy is on the board" if json.loads(done.stdout)["board"] else ""
+    return f"report: {shown(paths.root / 'report.html')}    one file, opens in any browser{copied}"
 
 
 def main() -> int:
@@ -79,7 +111,7 @@ def main() -> int:
     parser.add_argument("run", type=Path)
     parser.add_argument("--quiet", action="store_true")
     asked = parser.parse_args()
-    return ended(lambda: keep_report(RunPaths(asked.run), asked.quiet))
+    return ended(lambda: print(json.dumps(keep_report(RunPaths(asked.run), asked.quiet))))
 
 
 if __name__ == "__main__":

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import click
 
 from commands.common import PROJECT, as_json, only_on_a_terminal, say
-from state.errors import UserError
 from state.ledger import Ledger
+from state.names import is_submission
 from state.paths import find_run
 from state.record import read_record
 
@@ -75,7 +74,7 @@ def show(submission: str, run: str | None, as_json: bool) -> None:
     """One submission (s0007, or best): its code, what it changed, its verdict, posts about it, what it cost."""
     from view.show import show_facts, show_text
 
-    if run is not None and re.fullmatch(r"s\d{4,}|best", run) and not re.fullmatch(r"s\d{4,}|best", submission):
+    if run is not None and is_submission(run) and not is_submission(submission):
         submission, run = run, submission  # either order is meant alike
     facts = show_facts(read_record(find_run(PROJECT, run)), submission)
     say(facts, show_text(facts), as_json)
@@ -87,15 +86,12 @@ def show(submission: str, run: str | None, as_json: bool) -> None:
 def report(run: str | None, out: Path | None) -> None:
     """Write report.html: one file with all there is to see of a run, which opens in any browser, offline."""
     from commands.reporting import keep_report
-    from state.files import write_atomic
+    from view.page_file import check_page
     from view.summary import shown
 
-    if out is not None and not out.absolute().parent.is_dir():
-        raise UserError(f"--out {out}: there is no folder {out.parent} to write into")
-    file = keep_report(find_run(PROJECT, run))
-    if out is not None:
-        write_atomic(out, file.read_bytes())
-    click.echo(f"{shown(out or file)}    one file, {(out or file).stat().st_size / 1e6:.1f} MB; open it in any browser")
+    into_stream = out is not None and check_page(out) is None  # also: what cannot be written is refused before it is made
+    facts = keep_report(find_run(PROJECT, run), out=out)
+    click.echo(f"{shown(Path(facts['file']))}    one file, {facts['bytes'] / 1e6:.1f} MB; open it in any browser", err=into_stream)
 
 
 @click.command()
@@ -108,6 +104,10 @@ def compare(runs: tuple[str, ...], html: Path | None, as_json: bool) -> None:
     from view.patience import Patience
     from view.recipes import split_sides
 
+    if html is not None:
+        from view.page_file import check_page
+
+        check_page(html)
     names, sides = split_sides(runs)
     with Patience("compare", None if as_json else only_on_a_terminal) as patience:
         records = [read_record(find_run(PROJECT, name)) for name in patience.each("reading runs", names)]

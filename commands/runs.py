@@ -14,6 +14,7 @@ from state.errors import UserError
 from state.ledger import Ledger
 from state.paths import NAME, RunPaths, find_run, runs_folder
 from swarm import options as flags
+from view.ending import resumable
 
 
 def start_run(agents: int | None, detach, no_verify, allow_unisolated, yes, keep_open, **options) -> None:
@@ -27,6 +28,7 @@ def start_run(agents: int | None, detach, no_verify, allow_unisolated, yes, keep
         operate_here(paths, no_verify=no_verify, keep_open=keep_open)
 
 
+@resumable
 def operate_here(paths: RunPaths, seconds: float | None = None, no_verify: bool = False, keep_open: bool = False) -> None:
     """Operate in this process to the end, verify the winner, and print what there is to see."""
     from swarm.operation import run_to_end

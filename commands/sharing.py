@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import click
 
 from commands.common import PROJECT, as_json, only_on_a_terminal, say
+from state.names import is_submission
 from state.paths import find_run
 
 
@@ -54,7 +54,7 @@ def finalize(run: str, method: str, branch: str | None, as_name: str | None, as_
     from swarm.finalize import finalize as make
     from swarm.finalize import finalize_text
 
-    if re.fullmatch(r"s\d{4,}|best", run) and not re.fullmatch(r"s\d{4,}|best", method):
+    if is_submission(run) and not is_submission(method):
         run, method = method, run  # either order is meant alike
     facts = make(find_run(PROJECT, run), PROJECT, method, branch, as_name)
     say(facts, finalize_text(facts), as_json)

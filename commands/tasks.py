@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import click
 
 from commands.common import PROJECT, as_json, only_on_a_terminal, say, walls
 from state.errors import UserError
+from state.names import is_submission, submission_name
 from state.paths import find_run
 from swarm import options as flags
 
@@ -54,13 +54,13 @@ def evaluate(what: str, task: str | None, run: str | None, allow_unisolated: boo
             raise UserError("--task and --run: a submission is scored again on the task of its run; leave out --task")
         isolation = walls(allow_unisolated)
         with Patience("scoring", None if as_json else only_on_a_terminal):
-            verdict = evaluate_submission(find_run(PROJECT, run), what, isolation)
+            verdict = evaluate_submission(find_run(PROJECT, run), submission_name(what), isolation)
         say(verdict, f"{verdict_text(verdict)}\n{again_text(verdict)}", as_json)
     else:
         from eval.client import evaluate_by_hand
 
         if not Path(what).is_file():
-            known = "; to score a submission again, say of which run: --run RUN" if re.fullmatch(r"s\d{4,}", what) else ""
+            known = "; to score a submission again, say of which run: --run RUN" if is_submission(what) else ""
             raise UserError(f"no method file {what}: name one, such as methods/confident.py{known}")
         isolation = walls(allow_unisolated)
         with Patience("scoring", None if as_json else only_on_a_terminal):

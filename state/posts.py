@@ -15,6 +15,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from state.markdown import as_written
+
 WORDS_OF = re.compile(r"(?m)^\*Words of [^\n]*\*$\n*")
 
 
@@ -35,7 +37,7 @@ class Post:
 
 
 def read_post(name: str, text: str) -> Post | None:
-    """A post from its text; None for what is no post."""
+    """A post from its text, with words as their author wrote them: `<` where the file has `&lt;`. None for what is no post."""
     if not text.startswith("---\n"):
         return None
     front, _, body = text[4:].partition("\n---\n")
@@ -48,7 +50,8 @@ def read_post(name: str, text: str) -> Post | None:
     line = WORDS_OF.search(body)
     figures, words = (body[: line.start()], body[line.end() :]) if line else (body, "")
     names = ("submission", "replies_to", "time")
-    return Post(name, fields["agent"], fields.get("type", ""), title, *(fields.get(key, "") for key in names), figures.strip(), words.strip())
+    title, figures, words = map(as_written, (title, figures.strip(), words.strip()))
+    return Post(name, fields["agent"], fields.get("type", ""), title, *(fields.get(key, "") for key in names), figures, words)
 
 
 def read_posts(forum: Path) -> list[Post]:

@@ -26,16 +26,18 @@ from state.posts import Post, read_posts
 
 SCALE = ("independent_items", "weak_accuracy", "ceiling_accuracy")
 """What the exposure of a run is measured by: the same in every verdict of a rung, and not for agents."""
+CONTROL = " (control)"
+"""Behind the name of a submission that the sealed part was opened for beside those that were chosen (swarm/verification.py)."""
 
 
 @dataclass
 class Record:
     """One run. Verdicts, sealed verdicts, submissions and events are dicts as in the files; times as in the ledger.
 
-    `lines`: (kind, submission) -> number of its line in ledger.jsonl, from 1. `sealed`: [] where nothing was opened, or the
-    record is public and the run still open. `calls`: settled calls of models. `closed`: the sealed part was opened and the run
-    takes no more submissions. `transfer`, `isolation`: {} where there is nothing. `scale`: submission -> SCALE of its verdict, for
-    `exposure` alone: also a public record has it.
+    `lines`: (kind, submission) -> number of its line in ledger.jsonl, from 1. `sealed`: [] until the run is closed: what a verification
+    that goes on or was cut off has found so far is no result. `sealed_unread`: it is closed, but they are another user's. `calls`:
+    settled calls of models. `closed`: the sealed part was opened and the run takes no more submissions. `transfer`, `isolation`: {}
+    where there is nothing. `scale`: submission -> SCALE of its verdict, for `exposure` alone: also a public record has it.
     """
 
     paths: RunPaths
@@ -54,6 +56,7 @@ class Record:
     isolation: dict
     lines: dict[tuple[str, str], int] = field(default_factory=dict)
     scale: dict[str, dict] = field(default_factory=dict)
+    sealed_unread: bool = False
     _sources: dict[tuple[str, str], str] | None = None
     _trailers: dict[str, dict[str, list[str]]] | None = None
     _spent: tuple[list[float], list[float]] | None = None
@@ -118,9 +121,40 @@ def _json(path: Path) -> dict:
         raise UserError(f"{path} is not JSON ({error}): remove it, what it says is told by other files too") from None
 
 
+def last_opening(events: list[dict]) -> dict | None:
+    """The event that says that the sealed part was opened for this run, and for which submissions: the last one, None where it was not."""
+    return next((event for event in reversed(events) if event["event"] == "sealed-opening"), None)
+
+
 def is_closed(paths: RunPaths, events: list[dict]) -> bool:
-    """Whether the sealed part was opened for this run: it takes no more submissions then."""
-    return any(event["event"] == "sealed-opening" for event in events) and (paths.board / "verification.md").exists()
+    """Whether the sealed part was opened for this run, and the verification came to its end: it takes no more submissions then."""
+    return last_opening(events) is not None and (paths.board / "verification.md").exists()
+
+
+def completing(run: str, opening: dict) -> str:
+    """The command that completes a verification of these submissions: without controls where they were asked for by name."""
+    names = opening["detail"].split(", ")
+    asked = [] if any(name.endswith(CONTROL) for name in names) else names
+    return " ".join(["python aar.py verify", run, *asked])
+
+
+def cut_off_words(run: str, opening: dict) -> str:
+    """What is said of a run whose verification was cut off."""
+    return f"the verification of run {run} was cut off: `{completing(run, opening)}` completes it"
+
+
+def read_sealed(paths: RunPaths) -> list[dict] | None:
+    """The sealed verdicts in the order in which they were found; None where they are another user's, who alone may read them."""
+    try:
+        return read_jsonl(paths.evaluator / "sealed.jsonl")
+    except PermissionError:
+        return None
+
+
+def latest_sealed(verdicts: list[dict]) -> list[dict]:
+    """Sealed verdicts, finalists first; of a submission that was verified twice the last one."""
+    latest = {verdict["submission"]: verdict for verdict in verdicts}
+    return sorted(latest.values(), key=lambda verdict: bool(verdict.get("control")))
 
 
 def public_verdict(verdict: dict) -> dict:
@@ -133,7 +167,7 @@ def read_record(paths: RunPaths, public: bool = False) -> Record:
     config, ledger = read_config(paths), Ledger(paths.ledger)
     closed = is_closed(paths, ledger.events)
     hide = public and not closed
-    sealed = [] if hide else _sealed(paths)
+    sealed = read_sealed(paths) if closed else []
     verdicts = {name: public_verdict(v) if hide else v for name, v in ledger.verdicts.items()}
     calls: dict[str, dict] = {}
     for call in read_jsonl(paths.spend):
@@ -141,17 +175,12 @@ def read_record(paths: RunPaths, public: bool = False) -> Record:
             calls.setdefault(call["call"], call)
     return Record(
         paths=paths, public=public, closed=closed, config=config, state=_json(paths.state), submissions=ledger.submissions,
-        verdicts=verdicts, events=ledger.events, sealed=sealed, posts=read_posts(paths.forum), calls=list(calls.values()),
+        verdicts=verdicts, events=ledger.events, sealed=latest_sealed(sealed or []), posts=read_posts(paths.forum), calls=list(calls.values()),
         diversity=read_jsonl(paths.root / "diversity.jsonl"), transfer={} if hide else _json(paths.root / "transfer.json"),
         isolation=_json(paths.root / "isolation.json"), lines=_lines(paths.ledger),
         scale={name: {key: v.get(key) for key in SCALE} for name, v in ledger.verdicts.items()},
+        sealed_unread=sealed is None,
     )  # fmt: skip
-
-
-def _sealed(paths: RunPaths) -> list[dict]:
-    """Sealed verdicts, finalists first; of a submission that was verified twice the last one."""
-    latest = {verdict["submission"]: verdict for verdict in read_jsonl(paths.evaluator / "sealed.jsonl")}
-    return sorted(latest.values(), key=lambda verdict: bool(verdict.get("control")))
 
 
 def _lines(path: Path) -> dict[tuple[str, str], int]:

@@ -1,7 +1,7 @@
 """What each component of a method is worth, by other submissions of the run that differ from it in little.
 
     steps(source)                     the statements of `fit`, and the helpers that it needs
-    difference(winner, other)         in what two methods differ: kind, and words; None where that is much
+    difference(winner, other)         in what two methods differ: kind, and words; None where that is much, or in another order
 
 Nobody is asked to make ablations: whoever tries a method without a part, with another constant, or with one part instead of
 another, leaves one in the ledger. Docstrings, comments and how a file is laid out do not count.
@@ -26,7 +26,7 @@ constants, or something more."""
 
 @dataclass(frozen=True)
 class Steps:
-    """`fit`: its statements, each on one line; `helpers`: name -> code."""
+    """`fit`: its statements, each on one line; `helpers`: name -> code of the functions, classes and constants beside it."""
 
     fit: tuple[str, ...]
     helpers: dict[str, str]
@@ -46,13 +46,21 @@ def steps(source: str) -> Steps | None:
     """Of a method file; None where it does not parse or has no `fit`."""
     try:
         tree = ast.parse(source)
-        named = {node.name: node for node in tree.body if isinstance(node, (ast.FunctionDef, ast.ClassDef))}
+        named = {name: node for node in tree.body for name in _names(node)}
         if not isinstance(named.get("fit"), ast.FunctionDef):
             return None
         found = list(_statements(named.pop("fit").body))
         return Steps(tuple(map(ast.unparse, found)), {name: _code(node) for name, node in named.items()})
     except ODD:
         return None
+
+
+def _names(node: ast.stmt) -> list[str]:
+    """What a statement of a file gives a name to; not a family, which is what a method calls itself."""
+    if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+        return [node.name]
+    targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+    return [one.id for one in targets if isinstance(one, ast.Name) and one.id != "FAMILY"]
 
 
 def _statements(body: list[ast.stmt]) -> Iterator[ast.AST]:
@@ -101,22 +109,35 @@ def _code(node: ast.stmt) -> str:
 
 
 def difference(winner: Steps, other: Steps) -> Difference | None:
-    """In what `other` differs from `winner`; None where in nothing, or in more than MOST statements."""
+    """In what `other` differs from `winner`; None where in nothing, in more than MOST statements, or in the order of the others too,
+    which alone may make a difference."""
     lost, gained = Counter(winner.fit) - Counter(other.fit), Counter(other.fit) - Counter(winner.fit)
     changed = sorted(name for name in winner.helpers.keys() & other.helpers.keys() if winner.helpers[name] != other.helpers[name])
     size = max(lost.total(), gained.total()) + len(changed)
-    if not 1 <= size <= MOST:
+    if not 1 <= size <= MOST or _in_common(winner.fit, other.fit) < len(winner.fit) - lost.total():
         return None
     shown, there = (" and ".join(f"`{_short(one)}`" for one in some.elements()) for some in (lost, gained))
     others = f"another `{'`, `'.join(changed)}`" if changed else ""
+    apart = sum(mine != theirs for mine, theirs in zip(winner.fit, other.fit, strict=False))
+    moved = ", in another place" if lost and lost.total() == gained.total() < apart else ""
     if lost and not gained and not changed:
         return Difference("without", f"without {shown}", size)
     if gained and not lost and not changed:
         return Difference("also", f"also {there}", size)
     if not changed and Counter(map(_masked, winner.fit)) == Counter(map(_masked, other.fit)):
-        return Difference("constants", f"{there} in place of {shown}", size)
-    words = " and ".join(part for part in (f"{there or 'nothing'} instead of {shown or 'nothing'}" if lost or gained else "", others) if part)
+        return Difference("constants", f"{there} in place of {shown}{moved}", size)
+    words = " and ".join(part for part in (f"{there or 'nothing'} instead of {shown or 'nothing'}{moved}" if lost or gained else "", others) if part)
     return Difference("instead", words, size)
+
+
+def _in_common(one: tuple[str, ...], other: tuple[str, ...]) -> int:
+    """How many statements at most both have in the same order."""
+    best = [0] * (len(other) + 1)
+    for mine in one:
+        before = 0
+        for at, theirs in enumerate(other, 1):
+            before, best[at] = best[at], before + 1 if mine == theirs else max(best[at], best[at - 1])
+    return best[-1]
 
 
 def _short(statement: str, most: int = 80) -> str:

@@ -11,6 +11,7 @@ from state.config import read_config
 from state.errors import UserError
 from state.ledger import Ledger
 from state.paths import RunPaths
+from state.record import cut_off_words, is_closed, last_opening
 from swarm.repo import RunRepo
 
 OPENED = "opened.json"
@@ -74,8 +75,9 @@ def is_operated(paths: RunPaths) -> bool:
 def open_for_submissions(paths: RunPaths) -> None:
     """UserError where the run's sealed figures are known: they must reach no agent that can still submit. Or where it is not ours."""
     check_own(paths)
-    opened = any(event["event"] == "sealed-opening" for event in Ledger(paths.ledger).events)
-    if opened and not (paths.board / "verification.md").exists():
-        raise UserError(f"the verification of run {paths.name} was cut off: `python aar.py verify {paths.name}` completes it")
-    if opened:
+    events = Ledger(paths.ledger).events
+    opening = last_opening(events)
+    if opening and not is_closed(paths, events):
+        raise UserError(cut_off_words(paths.name, opening))
+    if opening:
         raise UserError(f"run {paths.name} was verified on the sealed part and takes no more submissions: start a new run")

@@ -43,7 +43,7 @@ def results_table(ledger: Ledger) -> str:
     rows = ["\t".join(COLUMNS)]
     for view in ranked(list(map(agent_view, ledger.verdicts.values()))):
         said = ledger.submissions.get(view["submission"], {})
-        view |= {name: said.get(name) for name in SAID}
+        view |= {name: said.get(name) for name in SAID} | {"message": one_line(said.get("message") or "")}
         rows.append("\t".join(_cell(view[name]) for name in COLUMNS))
     return "\n".join(rows) + "\n"
 

@@ -204,13 +204,17 @@ def _check_file(file: Path, folder: Path, known: Known, places: Sequence[str]) -
             raise UserError(f"{_ascii(name)} still holds what must not go out ({', '.join(left)}): nothing was written")
 
 
+def _count(number: int, noun: str, ending: str = "s") -> str:
+    return f"{number} {noun}{'' if number == 1 else ending}"
+
+
 def bundle_text(facts: dict) -> str:
     """The facts of `bundle_run` for a terminal."""
     kinds = ", ".join(f"{number} {kind}" for kind, number in sorted(facts["kinds"].items()))
     lines = [
-        f"{facts['file']}: run {facts['run']}, {len(facts['branches'])} branches, {facts['members']} files, {facts['bytes'] / 2**20:.1f} MiB",
+        f"{facts['file']}: run {facts['run']}, {_count(len(facts['branches']), 'branch', 'es')}, {_count(facts['members'], 'file')}, {facts['bytes'] / 2**20:.1f} MiB",
         f"sha256 {facts['sha256']}",
-        f"taken out: {facts['redacted']} secrets{f' ({kinds})' if kinds else ''}, {facts['paths']} paths of this machine; "
+        f"taken out: {_count(facts['redacted'], 'secret')}{f' ({kinds})' if kinds else ''}, {_count(facts['paths'], 'path')} of this machine; "
         "a second search of the finished file found none",
         *([f"left out: {', '.join(facts['left_out'])}"] if facts["left_out"] else []),
         f"whoever gets it types: python aar.py open {Path(facts['file']).name}",

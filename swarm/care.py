@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import psutil
+from git.exc import GitError
 
 from state.config import is_person
 from state.errors import UserError
@@ -49,14 +50,19 @@ def who_reads(paths: RunPaths) -> str:
 
 
 def publish_board(paths: RunPaths, message: str) -> None:
-    """Commit what is new on the board of a run that nobody operates, and copy its refs. UserError where they cannot be copied.
+    """Commit what is new on the board of a run that nobody operates, and copy its refs. UserError where that cannot be done.
     One that was opened from a bundle keeps the branches that it came with, and a folder that was copied here does not touch those of the
     repository that it was copied from."""
     if read_opened(paths) is not None:
         return
     config = load_config(paths)
-    repo = open_repo(paths, config)
-    Board(paths, repo).commit(message, at_the_end=True)
+    try:
+        repo = open_repo(paths, config)
+        Board(paths, repo).commit(message, at_the_end=True)
+    except (GitError, OSError, RuntimeError, subprocess.CalledProcessError) as error:
+        missing = next((place for place in (paths.repo, paths.board) if not place.exists()), None)
+        why = f"{missing} is missing" if missing else " ".join(str(error).split())[:300]
+        raise UserError(f"nothing can be committed to the board of run {paths.name}: {why}") from None
     if not _is_at_home(paths, config):
         return
     if problem := repo.mirror():

@@ -126,7 +126,7 @@ def tried(text: str, submissions: dict[str, dict], views: Iterable[dict], posts:
     about, verdicts = list(posts), {view["submission"]: view for view in views}
     for name, view in verdicts.items():
         if is_negative(view):
-            said = submissions[name]["message"]
+            said = one_line(submissions[name]["message"])
             texts = [post for post in about if post.submission == name]
             line = (
                 f"{name} {view['agent']} {view['method']} ({view['family'] or 'no family'}): lift {view['lift']:+.2f} "

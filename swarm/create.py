@@ -17,6 +17,7 @@ from git import Repo
 from eval.client import check_submittable, check_torch, make_slots
 from state.errors import UserError
 from state.files import utc_now, write_atomic
+from state.names import is_submission
 from state.paths import NAME, RunPaths, aar_home, runs_folder
 from swarm.agent import ASK_MODELS, RESEARCHERS
 from swarm.board import Board
@@ -106,6 +107,8 @@ def check_run(options: Options) -> Checked:
     name = options.run or _free_name(user)
     if not NAME.fullmatch(name):
         raise UserError(f"--run {name!r}: lower-case letters, digits, - and _, at most 40")
+    if is_submission(name):
+        raise UserError(f"--run {name}: `show` takes this word for a submission, choose another name")
     paths = RunPaths(runs_folder(user.working_dir) / name)
     if paths.root.exists():
         raise UserError(f"run {name} exists already: `python aar.py resume {name}`, or choose another --run name")

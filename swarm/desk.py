@@ -37,6 +37,9 @@ MOST_WAITING = 4
 MOST_POSTS_A_MINUTE = 20
 MOST_CLAIMS = 30
 """Of one agent within an hour."""
+MOST_MESSAGE = 4000
+"""Characters that the door takes (swarm/broker.py). All of them are kept."""
+MOST_SUBJECT = 100
 UNLIMITED = 10**9
 """Of runs that were created before there were budgets."""
 
@@ -70,8 +73,11 @@ class Desk(Scoring):
     def _commit(self, agent: str, files: dict[str, bytes], message: str, inspired_by: list[str]) -> str:
         trailers = [("Agent", agent), ("Run", self.paths.name), ("Direction", self.directions.get(agent, "none"))]
         trailers += [("Inspired-by", self._source(agent, name)) for name in inspired_by]
-        subject, _, rest = plain(message, 4000).strip().partition("\n")
-        text = one_line(subject, 100) or "Work in progress"
+        said = plain(message, MOST_MESSAGE).strip()
+        subject, _, rest = said.partition("\n")
+        text = one_line(subject, MOST_SUBJECT) or "Work in progress"
+        if len(one_line(subject, MOST_MESSAGE)) > MOST_SUBJECT:
+            rest = said
         # A blank line of its own and indented text: nothing in a message can pass for a trailer.
         body = "\n".join("  " + line for line in rest.strip().splitlines())
         commit = self.repo.commit(agent, files, is_published, f"{text}\n\n{body}" if body else text, trailers)
@@ -107,7 +113,7 @@ class Desk(Scoring):
                 raise UserError(f"{waiting} of your submissions wait for their verdicts: `aar wait` for one first")
             record = self.ledger.append(
                 "submission", submission=self.ledger.next_submission(), agent=agent, commit=commit, method=method,
-                family=None, message=one_line(message), predict=predict, inspired_by=inspired_by,
+                family=None, message=one_line(message, MOST_MESSAGE), predict=predict, inspired_by=inspired_by,
                 parents=self._parents(inspired_by),
             )  # fmt: skip
             self._hand_over(record)

@@ -119,11 +119,16 @@ def main():
     arguments = vars(parser().parse_args())
     as_json, wait = arguments.pop("json"), arguments.pop("wait", False)
     if arguments["do"] == "post":
-        arguments["body"] = sys.stdin.read()
+        arguments["body"] = sys.stdin.buffer.read().decode("utf-8", "surrogateescape")
     if arguments["do"] == "job":
         arguments["command"] = [a for i, a in enumerate(arguments["command"]) if i or a != "--"]
     if arguments["do"] == "news":
         arguments["cursor"] = heard()
+    try:
+        json.dumps(arguments, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        print("aar: the text is not UTF-8: convert it first, such as with iconv -f latin1 -t utf-8", file=sys.stderr)
+        return 2
     answer = ask(arguments, lambda piece: (sys.stdout.write(piece), sys.stdout.flush()))
     if wait and "error" not in answer:
         answer = ask({"do": "wait", "submission": answer["submission"]})

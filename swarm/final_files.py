@@ -15,17 +15,18 @@ from state.posts import Post
 from state.record import Record
 from swarm.post_text import harmless, one_line, plain
 
+MOST_IDEA = 100
+
 
 def subject_of(record: Record, submission: dict) -> str:
     """The idea of a submission on one line: the first line of what its agent said, which the ledger holds run together."""
-    said = one_line(submission.get("message") or "", 100)
+    said = one_line(submission.get("message") or "", MOST_IDEA)
     done = subprocess.run(
         ["git", "--git-dir", str(record.paths.repo), "show", "-s", "--format=%s", submission["commit"]],
         capture_output=True, stdin=subprocess.DEVNULL,
     )  # fmt: skip
-    subject = one_line(done.stdout.decode("utf-8", "replace"), 100)
-    found = subject if subject and said.startswith(subject) else said or subject or f"Submit {submission['method']}"
-    return found if len(found) < 100 else found.rpartition(" ")[0] + " ..."  # it was cut where it is no end of a word
+    subject = one_line(done.stdout.decode("utf-8", "replace"), MOST_IDEA)
+    return subject if subject and said.startswith(subject) else said or subject or f"Submit {submission['method']}"
 
 
 def _figures(view: dict) -> str:
@@ -116,8 +117,9 @@ def _page(record: Record, file: str, chain: list[dict], commits: list[str], post
         cells = [commit, one["submission"], one["agent"], _cell(subject_of(record, one)), predicted]
         cells += [interval(view, "pgr"), interval(view, "lift", "+"), f"{view['rung']}, {view['draws']} draws"]
         lines.append(f"| {' | '.join(cells)} |")
-    lines += ["", "PGR and lift over tuned naive with 95 % intervals, on public test items, as agents were told them: the best of many looks better"]
-    lines += ["than it is. " + _status(record, last["submission"])]
+    lines += ["", "PGR and lift over tuned naive with 95 % intervals, on public test items, as agents were told them, which is coarser than"]
+    lines += [f"they were measured: `python aar.py show {last['submission']} {run}` has the exact ones. The best of many looks better than it is."]
+    lines += [_status(record, last["submission"])]
     lines += ["STARTED FROM UNCOMMITTED CHANGES: the base commit alone does not reproduce this run."] if config.get("dirty") else []
     lines += ["ISOLATION: NONE: no walls stood between this code and the labels."] if config.get("isolation") == "none" else []
     lines += ["", "- `verdicts.jsonl`: these verdicts, as agents may see them"]

@@ -22,6 +22,7 @@ from pathlib import Path
 
 from state.errors import UserError
 from state.ledger import agent_view
+from state.names import BEST, submission_name
 from state.objects import read_files
 from state.paths import RunPaths
 from state.record import Record, read_record
@@ -117,14 +118,14 @@ def _warnings(ideas: list[Idea]) -> list[str]:
 def _chosen(record: Record, what: str) -> dict:
     """The verdict of the submission that is meant."""
     verdicts, run = record.verdicts, record.paths.name
-    if what == "best":
+    if what == BEST:
         if not (best := contenders(list(verdicts.values()))):
             raise UserError(f"run {run} has no scored submission on the main track: name a submission")
         return best[0]
-    if what in record.submissions:
-        if what not in verdicts:
-            raise UserError(f"{what} of run {run} has no verdict yet: wait for it, or `python aar.py resume {run}`")
-        chosen = verdicts[what]
+    if (name := submission_name(what)) in record.submissions:
+        if name not in verdicts:
+            raise UserError(f"{name} of run {run} has no verdict yet: wait for it, or `python aar.py resume {run}`")
+        chosen = verdicts[name]
     else:
         path = f"methods/{Path(what).name.removesuffix('.py')}.py"
         of_name = [v for v in verdicts.values() if v["method"] == path and v["status"] == "scored"]
@@ -236,6 +237,7 @@ def finalize_text(facts: dict) -> str:
     lines = [f"branch {facts['branch']}: {facts['file']} in {len(facts['commits'])} idea{'' if len(facts['commits']) == 1 else 's'}, from base {facts['base'][:12]}"]
     for one in facts["commits"]:
         lines.append(f"  {one['commit'][:12]} {one['submission']} PGR {interval(one, 'pgr')}  {one['idea']}")
+    lines.append(f"  figures are coarser than they were measured, as agents were told them: `python aar.py show {facts['submission']} {facts['run']}` has the exact ones")
     lines += [f"  note: {facts['submission']}: {words}" for words in facts["warnings"]]
     for one in facts["sealed"]:
         opened = f", opening {one['openings']} of this task's sealed part there" if one["openings"] else ""

@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
 from itertools import groupby
+
+from state.markdown import parts, without_tags
 
 UNSEEN = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
 """Letters and marks that show nothing."""
@@ -30,8 +31,6 @@ TYPED = re.compile(
 )
 FRONT = re.compile(r"(?m)^([ \t]*)((?:agent|type|title|submission|replies_to|time)[ \t]*:)", re.IGNORECASE)
 RULE = re.compile(r"(?m)^[ \t]*-{3,}[ \t]*$")
-MIXED = re.compile(r"(?:`{3,}[^`\n]*`|~{3,}.*~~~|(?!```|~~~).*(?:```|~~~))")
-"""A line with the mark of a fence elsewhere than at its start."""
 SAFE = re.compile(r"(?:https?://\S*|[\w./#%?=~,+-]*)$")
 """Where a link may lead: to a page, or to a file beside it."""
 
@@ -47,56 +46,24 @@ def plain(text: str, most: int) -> str:
 
 
 def one_line(text: str, most: int = 120) -> str:
-    """The same, on one line, as front matter and trailers want it."""
-    return " ".join(plain(text, 4 * most).split())[:most]
+    """The same, on one line, as front matter and trailers want it; "…" stands at its end where that was cut off."""
+    line = " ".join(plain(text, len(text)).split())
+    return line if len(line) <= most else line[: most - 1].rstrip() + "…"
 
 
 def harmless(body: str) -> str:
     """`body` as Markdown in which nothing but its words gets to a reader; code and `a < b` stay as they are."""
-    parts = [
-        (code, "".join(piece for piece, _ in pieces)) for code, pieces in groupby(_parts(body), key=lambda one: one[1])
+    of_kind = [
+        (code, "".join(piece for piece, _ in pieces)) for code, pieces in groupby(parts(body), key=lambda one: one[1])
     ]
-    text = "".join(part if code else _defused(part) for code, part in parts)
+    text = "".join(part if code else _defused(part) for code, part in of_kind)
     return FRONT.sub(r"\1> \2", RULE.sub("* * *", text))
 
 
 def _defused(text: str) -> str:
-    text = re.sub(r"<(?=[A-Za-z/!?])", "&lt;", text)
+    text = without_tags(text)
     text = re.sub(r"!+\[", "[", text)  # an image is loaded by looking at it
     return re.sub(r"\]([(:])(\s*)([^\s)]*)", lambda m: m[0] if SAFE.match(m[3]) else f"] {m[1]}{m[2]}{m[3]}", text)
-
-
-def _parts(body: str) -> Iterator[tuple[str, bool]]:
-    """Pieces of a Markdown text and whether they are code, only where every reader of Markdown must agree on that: fences at
-    the start of a line, and marks in pairs on each line. Of any other text nothing is taken for code."""
-    lines = body.splitlines(keepends=True)
-    if any(MIXED.match(line) for line in lines):
-        yield body, False
-        return
-    fence, prose = "", []
-    for line in lines:
-        mark = re.match(r"`{3,}|~{3,}", line)
-        if fence:
-            prose.append((line, True))
-            if mark and mark[0].startswith(fence) and not line[mark.end() :].strip():
-                fence = ""
-        else:
-            fence = mark[0] if mark else ""
-            prose.append((line, bool(mark)))
-    paired = all(code or _in_pairs(line) for line, code in prose)
-    for line, code in prose:
-        for number, piece in enumerate(re.split(r"(`[^`]*`)", line) if paired and not code else [line]):
-            yield piece, code or number % 2 == 1
-
-
-def _in_pairs(line: str) -> bool:
-    spans = re.findall(r"`[^`]*`", line)
-    return (
-        line.count("`") == 2 * len(spans)
-        and "``" not in line
-        and "\\`" not in line
-        and not any("|" in span for span in spans)
-    )
 
 
 def marked(text: str) -> str:

@@ -38,8 +38,20 @@ def open_user_repository(folder: Path) -> Repo:
     if repo.head.is_detached:
         raise UserError("HEAD is detached (no branch is checked out): `git switch -c BRANCH` first, so that the base is named")
     if not repo.head.is_valid():
-        raise UserError(f"{repo.working_dir} has no commit yet: `git add -A && git commit -m start` first")
+        raise UserError(_why_no_head(repo))
     return repo
+
+
+def _why_no_head(repo: Repo) -> str:
+    """What is to be said of a repository whose current commit cannot be read: git's own words, but where there is none yet."""
+    folder = str(repo.working_dir)
+    for asked in (["for-each-ref", repo.head.reference.path], ["log", "-1"]):
+        done = subprocess.run(["git", "-C", folder, *asked], capture_output=True, text=True, errors="replace", stdin=subprocess.DEVNULL)
+        if done.returncode != 0:  # it is another user's, or damaged
+            return f"git cannot read the repository {folder}: {' '.join(done.stderr.split())[:400]}"
+        if not done.stdout:
+            return f"{folder} has no commit yet: `git add -A && git commit -m start` first"
+    return f"the current commit of {folder} cannot be read: `git fsck` says more"
 
 
 def uncommitted(repo: Repo) -> list[str]:

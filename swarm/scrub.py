@@ -23,7 +23,7 @@ from urllib.parse import quote
 import tomli
 import tomli_w
 
-from state.paths import RunPaths, aar_home
+from state.paths import RunPaths, aar_home, runs_folder
 from swarm.key import SECRET
 from swarm.key_shapes import SHAPES, Shape, found_of
 
@@ -87,10 +87,21 @@ def forms_of(value: str | bytes) -> set[bytes]:
 
 
 def places_here(paths: RunPaths, project: Path) -> dict[str, str]:
-    """Paths of this machine -> what stands for them, the longest first."""
-    named = ((paths.root, "RUN"), (aar_home(), "AAR_HOME"), (project, "PROJECT"), (Path.home(), "~"))
+    """Paths of this machine, and of where the run was made -> what stands for them, the longest first."""
+    named = [(paths.root, "RUN"), (aar_home(), "AAR_HOME"), (project, "PROJECT"), *_made_at(paths), (Path.home(), "~")]
     found = {str(form): word for place, word in reversed(named) for form in (place, place.resolve()) if len(form.parts) > 1}
     return dict(sorted(found.items(), key=lambda one: -len(one[0])))
+
+
+def _made_at(paths: RunPaths) -> list[tuple[Path, str]]:
+    """Where run.toml says that the run was made: elsewhere, where its folder was moved or copied since."""
+    said = tomli.loads(paths.toml.read_text(encoding="utf-8")) if paths.toml.exists() else {}
+    git = Path(said.get("user_git", ""))
+    if not git.is_absolute():
+        return []
+    project = Path(*git.parts[: git.parts.index(".git")]) if ".git" in git.parts else git.parent
+    homes = [(Path(*git.parts[:3]), "~")] if git.parts[1:2] in (("home",), ("Users",)) and len(git.parts) > 3 else []
+    return [(runs_folder(project) / said.get("name", paths.name), "RUN"), (project, "PROJECT"), *homes]
 
 
 def _place_pattern(place: str) -> str:

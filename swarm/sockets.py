@@ -37,7 +37,8 @@ def read_line(connection: socket.socket, kinds: TypeAdapter, most_bytes: int) ->
         return kinds.validate_json(line)
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
-        raise UserError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+        place = ".".join(map(str, first["loc"]))
+        raise UserError(f"{place}: {first['msg']}" if place else first["msg"]) from None
 
 
 def say_line(connection: socket.socket, answer: dict) -> None:

@@ -1,14 +1,19 @@
 """What tests share: a home of their own, no keys, the tiny prepared task `smoke`, and a checkout to run swarms in."""
 
+import contextlib
 import os
 import re
 import shutil
 import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+from state.paths import RunPaths
 
 ROOT = Path(__file__).resolve().parent.parent
 os.environ.setdefault("AAR_HOME", str(ROOT / ".aar-home"))
@@ -76,6 +81,21 @@ class Checkout:
         process = self.start(*arguments)
         output, _ = process.communicate(timeout=seconds)
         return process.returncode, output
+
+    @contextlib.contextmanager
+    def going(self, run: str, *arguments: str, until: Callable[[RunPaths], bool] = lambda paths: True) -> Iterator[RunPaths]:
+        """A run that goes on, once `until`; it is stopped in the end, which takes less than to let it come to its end and report."""
+        process, paths = self.start("--run", run, "--minutes", "5", *arguments), RunPaths(self.folder / ".aar" / "runs" / run)
+        try:
+            deadline = time.monotonic() + 120
+            while not (paths.state.exists() and until(paths)):
+                assert process.poll() is None and time.monotonic() < deadline, process.communicate(timeout=5)[0]
+                time.sleep(0.05)
+            yield paths
+        finally:
+            process.send_signal(signal.SIGTERM)
+            self.printed = process.communicate(timeout=60)[0]
+        assert process.returncode == 0, self.printed
 
 
 @pytest.fixture

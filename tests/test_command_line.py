@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from state.ledger import Ledger
 from tests.conftest import ROOT
 
 
@@ -76,16 +77,17 @@ def test_uncommitted_changes_are_refused_but_not_under_prompts(smoke, checkout):
     checkout.git("checkout", "--quiet", "methods/naive.py")
     with open(checkout.folder / "prompts" / "researcher.md", "a") as prompt:
         prompt.write("\nBe bold.\n")
-    code, printed = checkout.aar("--agents", "1", "--task", "smoke", "--run", "bold", "--minutes", "0.05")
-    assert code == 0, printed
+    with checkout.going("bold", "--agents", "1", "--task", "smoke"):
+        pass
     assert "Be bold." in checkout.git("show", "aar/bold/board:prompts/researcher.md")
 
 
 def test_an_existing_run_is_refused_and_untouched(smoke, checkout):
-    assert checkout.aar("--agents", "1", "--task", "smoke", "--run", "twice", "--minutes", "0.05")[0] == 0
-    ledger = (checkout.folder / ".aar/runs/twice/ledger.jsonl").read_bytes()
+    with checkout.going("twice", "--agents", "1", "--task", "smoke", until=lambda paths: Ledger(paths.ledger).submissions) as paths:
+        pass
+    ledger = paths.ledger.read_bytes()
     refused(checkout.aar("--agents", "1", "--task", "smoke", "--run", "twice"), "exists already")
-    assert (checkout.folder / ".aar/runs/twice/ledger.jsonl").read_bytes() == ledger
+    assert ledger and paths.ledger.read_bytes() == ledger
 
 
 def test_a_home_that_cannot_be_written_is_refused(smoke, checkout, monkeypatch):
@@ -142,12 +144,10 @@ def test_without_walls_nothing_starts_and_what_is_allowed_is_stamped(smoke, chec
     monkeypatch.setenv("PATH", f"{fake}:{os.environ['PATH']}")
     code, printed = checkout.aar("--agents", "1", "--task", "smoke", "--run", "open")
     assert code == 2 and "namespace" in printed and not (checkout.folder / ".aar/runs/open").exists()
-    code, printed = checkout.aar("--agents", "1", "--task", "smoke", "--run", "open", "--minutes", "0.4", "--allow-unisolated")
-    assert code == 0, printed
-    records = [json.loads(line) for line in (checkout.folder / ".aar/runs/open/ledger.jsonl").read_text().splitlines()]
-    verdicts = [record for record in records if record["kind"] == "verdict"]
-    assert verdicts and {record["isolation"] for record in verdicts} == {"none"}
-    assert "isolation" in printed.lower() and "none" in printed.lower()
+    with checkout.going("open", "--agents", "1", "--task", "smoke", "--allow-unisolated", until=lambda paths: Ledger(paths.ledger).verdicts) as paths:
+        pass
+    assert {verdict["isolation"] for verdict in Ledger(paths.ledger).verdicts.values()} == {"none"}
+    assert "isolation" in checkout.printed.lower() and "none" in checkout.printed.lower()
     assert "none" in checkout.git("show", "aar/open/board:results.tsv")
 
 

@@ -19,14 +19,14 @@ from state.config import is_person
 from state.errors import UserError
 from state.record import Record
 from stats.comparison import LEVEL, Difference, holm, level_after, mean_of, needed, welch
-from stats.progress import Point
+from stats.progress import Point, best_at
 from view.compare_answers import ALPHA, WORTH, answer, notes
 from view.compare_text import compare_text
 from view.format import clean, count
 from view.measures import (
     AREA,
-    NO_PUBLIC,
     NO_SEALED,
+    NOTHING,
     SEALED,
     Measure,
     equal_ends,
@@ -36,6 +36,7 @@ from view.measures import (
     points_of,
     stamps_of,
     unfit,
+    why_no_public,
     winner_failure,
     winner_sealed,
 )
@@ -79,7 +80,7 @@ def compare_facts(records: Sequence[Record], sides: Sequence[Sequence[str]] | No
     ]  # fmt: skip
     for run in runs:
         if primary not in run["figures"] and NO_SEALED not in run["unfit"]:
-            run["unfit"].append(NO_SEALED if primary == SEALED else NO_PUBLIC)
+            run["unfit"].append(NO_SEALED if primary == SEALED else why_no_public(curves[run["run"]]))
     comparable = same_draws(records)
     values: dict[str, dict[str, list[float]]] = {side.name: {one.key: [] for one in known} for side in found}
     for run in runs:
@@ -87,7 +88,7 @@ def compare_facts(records: Sequence[Record], sides: Sequence[Sequence[str]] | No
             values[run["side"]][key].append(run["figures"][key]["value"])
     facts = {
         "task": records[0].config["task"], "primary": primary, "looks": looks, "ends": ends, "same_draws": comparable,
-        "stamps": _stamps(records), "problems": _problems(found, {name: len(points) for name, points in curves.items()}),
+        "stamps": _stamps(records), "problems": _problems(found, curves, ends),
         "sides": [{"name": side.name, "runs": [record.name for record in side.records]} for side in found],
         "differences": differences(found), "code": code_differences(found),
         "prompts": [{"first": a.name, "second": b.name, **one} for a, b in combinations(found, 2) for one in prompt_diffs(a, b)],
@@ -113,17 +114,19 @@ def _stamps(records: Sequence[Record]) -> list[str]:
     return list(dict.fromkeys(stamp for record in records for stamp in stamps_of(record)))
 
 
-def _problems(sides: Sequence[Side], lengths: dict[str, int]) -> list[str]:
-    """What has to be known before any figure is believed. `lengths`: run -> its evaluations."""
+def _problems(sides: Sequence[Side], curves: dict[str, list[Point]], ends: dict[str, float | None]) -> list[str]:
+    """What has to be known before any figure is believed."""
     found = []
     for side in sides:
         for record in side.records:
             found += [f"{record.name}: {words}" for words in _problems_of(record)]
+            found += _without_best(record.name, curves[record.name], ends["evaluations"])
         if keys := within(side):
             found.append(f"side {side.name} was grouped by hand and its runs have different recipes: {clean(', '.join(keys), 300)}")
         seeds = [record.config.get("seed") for record in side.records]
         if len(set(seeds)) < len(seeds):
             found.append(f"side {side.name}: some of its runs have the same seed and may differ less than runs do")
+    lengths = {name: len(points) for name, points in curves.items()}
     shortest = min(lengths, key=lengths.get)
     if lengths[shortest] < median(lengths.values()) / 2:
         found.append(f"{shortest} has {count(lengths[shortest], 'evaluation')} only: `area` and `best` of all runs are cut there")
@@ -135,6 +138,15 @@ def _problems(sides: Sequence[Side], lengths: dict[str, int]) -> list[str]:
     if apart:
         found.append(f"the sides were allowed different amounts ({', '.join(sorted(apart))}): only `area` and `best` are taken at equal cost")
     return found
+
+
+def _without_best(name: str, points: Sequence[Point], end: float) -> list[str]:
+    why = why_no_public(points)
+    if why == NOTHING:
+        return [f"{name} has nothing that competes: its `area` and `best` are n/a, and no difference in them is told"]
+    if why is None and best_at(points, "evaluations", end) is None:
+        return [f"{name} has nothing that competes among its first {count(int(end), 'evaluation')}: its `best` there is n/a, and no difference in it is told"]
+    return []
 
 
 def _problems_of(record: Record) -> list[str]:
@@ -160,12 +172,16 @@ def _pairs(
     """Each two sides: their differences by measure, the adjusted p value of the primary one, and the verdict it allows.
 
     "held": the runs on which no verdict may rest, and why; with one in a pair there is none, in favour of neither side. Of the sealed
-    part a verdict has to hold also after all the openings that there were. The public part is looked at by every submission anyhow.
+    part a verdict has to hold also after all the openings that there were. The public part is looked at by every submission anyhow;
+    a figure of it that some run lacks, since nothing competes, makes no difference: without that run its side would look better.
     """
     pairs = []
     level = level_after(max(1, looks)) if primary == SEALED else LEVEL
+    public = {one.key for one in known if one.source == "public"}
     for a, b in combinations([side.name for side in sides], 2):
-        found = {one.key: welch(values[a][one.key], values[b][one.key]) for one in known if values[a][one.key] and values[b][one.key]}
+        lacking = {key for run in runs if run["side"] in (a, b) for key in public - run["figures"].keys()}
+        found = {one.key: welch(values[a][one.key], values[b][one.key]) for one in known
+                 if one.key not in lacking and values[a][one.key] and values[b][one.key]}  # fmt: skip
         held = [{"run": run["run"], "why": why} for run in runs if run["side"] in (a, b) for why in run["unfit"]]
         pairs.append({"first": a, "second": b, "differences": {key: _plain(one, key, looks) for key, one in found.items()}, "held": held})
         main = found.get(primary)

@@ -8,7 +8,7 @@ All up to the first colon is the verdict, the rest what it rests on: a page show
 from __future__ import annotations
 
 from view.format import clean, count, figure, interval
-from view.measures import SEALED, words_of
+from view.measures import AREA, SEALED, words_of
 
 ALPHA = 0.05
 WORTH = 0.05
@@ -23,7 +23,7 @@ def answer(pair: dict, facts: dict) -> str:
     one, looks = pair["differences"].get(facts["primary"]), facts["looks"] if facts["primary"] == SEALED else 0
     label = primary_words(facts)
     if one is None:
-        return f"cannot tell {a} from {b}: no {label} to compare{_held(pair)}"
+        return f"cannot tell {a} from {b}: no {label}{',' * (',' in label)} to compare{_held(pair)}"
     runs = one["runs"]
     over = f"{label}{',' * (',' in label)} over {runs[0]} and {runs[1]} runs"
     if pair["better"]:
@@ -90,6 +90,8 @@ def notes(facts: dict) -> list[str]:
     if any(run["failure"] for run in facts["runs"]):
         found.append("A run whose winner has no valid sealed figure failed. It is not in the means of the sealed figures, which look better for it; "
                      "so no side is named better in a pair that has one.")  # fmt: skip
+    if any(AREA not in run["figures"] for run in facts["runs"]):
+        found.append("A run without a public PGR is in no mean of `area` and `best`, which look better for it; so no difference in them is told.")
     found.append("* public: chosen by itself as the best of many, so it looks better than it is. `area`: mean of the best so far, up to there.")
     if facts["looks"]:
         found.append(f"k: how often the sealed part of this task had been opened when a run was verified. Corrected intervals are taken to the level "

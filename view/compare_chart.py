@@ -46,7 +46,8 @@ def _progress(facts: dict, axis: str) -> Chart | None:
     last = max(getattr(points[-1], axis) for _, points in curves)
     unit, label = scale_of(axis, last)
     low, high = limits([point for _, points in curves for point in points if point.rises])
-    means = {side: _mean_line([points for name, points in curves if name == side], axis, end) for side in dict(curves)}
+    empty = {side for side, points in curves if not any(point.rises for point in points)}  # no mean of a side is told without a run of it
+    means = {side: _mean_line([points for name, points in curves if name == side], axis, end) for side in dict(curves) if side not in empty}
 
     def draw(sheet: Sheet) -> None:
         axes = sheet.axes(left=34, right=60 if sheet.narrow else 90, top=28, bottom=40)
@@ -63,7 +64,7 @@ def _progress(facts: dict, axis: str) -> Chart | None:
             axes.plot([x / unit for x in xs], ys, color=colours[side], drawstyle="steps-post", linewidth=3.2, zorder=4)
         sheet.labels(axes, [(ys[-1], f"{side} {figure(ys[-1])}", colours[side]) for side, (_, ys) in means.items()])
 
-    words = ", ".join(f"{side} {figure(ys[-1])}" for side, (_, ys) in means.items())
+    words = ", ".join(f"{side} {figure(means[side][1][-1]) if side in means else 'n/a'}" for side in dict(curves))
     title = f"After {reach(axis, end)}, as far as all runs go, the mean best PGR of the sides is {words}"
     alt = f"Lines of the best public PGR so far over {TITLES[axis]}, {count(len(curves), 'run')} in the colours of their sides. {title}."
     note = ("Thin lines: runs; bold lines: mean of a side's runs, 0 until something competes; dashed: where the shortest run ends, and with it "

@@ -11,10 +11,9 @@ from pathlib import Path
 import jinja2
 from markupsafe import Markup, escape
 
-from state.errors import UserError
-from state.files import write_atomic
 from view.compare_text import difference_tables, run_tables
 from view.format import clean
+from view.page_file import write_page
 
 HERE = Path(__file__).parent / "report"
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
@@ -40,12 +39,9 @@ def render_compare(facts: dict) -> str:
 
 
 def write_compare(facts: dict, out: Path) -> dict:
-    """Write the page of `compare_facts` to `out`, in one step; {"file", "bytes"}. UserError where it cannot be written."""
+    """Write the page of `compare_facts` to `out`, as `view.page_file.write_page`; {"file", "bytes"}."""
     data = render_compare(facts).encode("utf-8", "replace")
-    try:
-        write_atomic(out, data)
-    except OSError as error:
-        raise UserError(f"the comparison cannot be written to {out} ({error.strerror}): name another file") from None
+    write_page(out, data)
     return {"file": str(out), "bytes": len(data)}
 
 

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import sys
@@ -22,7 +23,7 @@ from state.errors import UserError
 from state.files import read_jsonl, read_jsonl_from
 from state.paths import RunPaths
 from state.posts import Post, read_post, read_posts
-from state.record import Record, parse_time
+from state.record import Record, latest_sealed, parse_time, read_sealed
 from view.format import clean, fold, terminal_width
 from view.screen import painted
 from view.status import ALIVE, read_state, run_state
@@ -59,7 +60,7 @@ def wanted(names: Sequence[str], agent: str | None, types: str | None, grep: str
     not, and for a time that is none."""
     if agent is not None and agent not in (*names, RUN):
         raise UserError(f"--agent {agent!r}: there is {', '.join(clean(name, 40) for name in names)}, and `{RUN}` for the run itself")
-    kinds = [one.strip() for one in types.split(",")] if types else list(KINDS)
+    kinds = [one.strip() for one in (types or "").split(",") if one.strip()] or list(KINDS)
     if unknown := [kind for kind in kinds if kind not in KINDS]:
         raise UserError(f"--type {unknown[0]!r}: there is {', '.join(KINDS)}; several with commas between")
     return Wanted(agent, kinds, grep or "", seconds_of(since) if since else None)
@@ -80,7 +81,8 @@ def log_facts(
     case; `since`: "10m", back from now, or from the end of a run that is over. UserError as `wanted`."""
     asked = wanted(_names(record.config, record.posts), agent, types, grep, since)
     told = [_began(record.config), *_ended(record.paths, record.state), *ledger_entries(1, _ledger(record))]
-    told += [*map(of_sealed, record.sealed), *map(of_post, record.posts)]
+    sealed = [] if record.public and not record.closed else read_sealed(record.paths) or []
+    told += [*map(of_sealed, latest_sealed(sealed)), *map(of_post, record.posts)]
     for transcript in _transcripts(record.paths, record.config):
         told += transcript.more()
     return _chosen(_sorted(told), asked, last, run_state(record.paths, record.state) in ALIVE)
@@ -179,8 +181,9 @@ class Follower:
         if any(record.get("event") == "joined" for record in records):
             self.config = read_config(self.paths)
             self._files = {one.agent: one for one in _transcripts(self.paths, self.config)} | self._files
-        sealed, self._sealed = read_jsonl_from(self.paths.evaluator / "sealed.jsonl", self._sealed)
-        told += map(of_sealed, sealed)
+        with contextlib.suppress(PermissionError):  # another user's, who alone sees them
+            sealed, self._sealed = read_jsonl_from(self.paths.evaluator / "sealed.jsonl", self._sealed)
+            told += map(of_sealed, sealed)
         told += self._new_posts()
         for transcript in self._files.values():
             told += transcript.more()

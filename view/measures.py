@@ -26,6 +26,7 @@ COSTS = ("evaluations", "compute_seconds", "dollars")
 """Axes of stats.progress on which runs are cut to the same length."""
 MONEY = "dollars"
 NO_SEALED, NO_PUBLIC = "no valid sealed figure", "no public PGR: the gap between weak and ceiling is not established"
+NOTHING = "nothing of it competes"
 STAMPS = {NONE_STAMP: "ran without isolation", NULL_STAMP: "null run"}
 HARMLESS = {"near-duplicate"}
 """Flags that lead to no other track (eval/tracks.py)."""
@@ -105,6 +106,8 @@ def winner_failure(record: Record) -> str | None:
     """
     sealed = winner_sealed(record)
     if sealed is None:
+        if record.sealed_unread:
+            return "its sealed verdicts are another user's and cannot be read here"
         return "no finalist of it was scored on the sealed part" if record.closed else None
     winner, status = f"its winner {clean(sealed['submission'], 12)}", sealed.get("status") or "failed"
     track, flags = sealed.get("track") or "main", [flag for flag in sealed.get("flags") or () if flag not in HARMLESS]
@@ -132,6 +135,13 @@ def unfit(record: Record) -> list[str]:
     return [STAMPS[stamp] for stamp in stamps_of(record)] + [NO_SEALED] * (winner_failure(record) is not None)
 
 
+def why_no_public(points: Sequence[Point]) -> str | None:
+    """Why a run has no PGR on the public part; None where it has one. What competes later counts: until then the best is 0."""
+    if any(point.best for point in points):
+        return None
+    return NO_PUBLIC if contenders([point.verdict for point in points]) else NOTHING
+
+
 def openings_of(record: Record) -> int:
     """How often the sealed part of its task had been opened on its machine when it was for this run; 0 where it was not."""
     return max((verdict.get("openings") or 1 for verdict in record.sealed), default=0)
@@ -145,13 +155,12 @@ def figures(record: Record, points: Sequence[Point], ends: dict[str, float | Non
         for key, name in ((SEALED, "pgr"), ("sealed_lift", "lift")):
             found |= {key: _sealed(sealed, name, looks)} if sealed.get(name) is not None else {}
     evaluated = [point.verdict for point in points]
-    established = not contenders(evaluated) or any(point.best for point in points)
-    for axis in COSTS if established else ():
+    for axis in COSTS if why_no_public(points) is None else ():
         if not ends[axis]:
             continue
         found[f"area_{axis}"] = {"value": area(points, axis, ends[axis])}
-        best = best_at(points, axis, ends[axis] * (1 + 1e-9)) or {"pgr": 0.0}
-        found[f"best_{axis}"] = {"value": best["pgr"], "low": best.get("pgr_low"), "high": best.get("pgr_high"), "submission": best.get("submission")}
+        if best := best_at(points, axis, ends[axis] * (1 + 1e-9)):
+            found[f"best_{axis}"] = {"value": best["pgr"], "low": best.get("pgr_low"), "high": best.get("pgr_high"), "submission": best["submission"]}
     many = len(evaluated)
     families = [verdict["family"] for verdict in evaluated if verdict.get("family")]
     counted = {

@@ -167,7 +167,9 @@ def verdict_text(verdict: dict) -> str:
     lines.append(title + (f" on task {clean(verdict['task'], 40)}" if verdict.get("task") else ""))
     if verdict.get("status") != "scored":
         error = clean_lines(verdict.get("error") or "no reason given")
-        return "\n".join([*lines, f"{verdict.get('status')}: {error}", *_costs(verdict)])
+        # What was rejected has no costs and no track that say anything, unless it was flagged.
+        more = _costs(verdict) if verdict.get("status") != "rejected" or verdict.get("flags") else []
+        return "\n".join([*lines, f"{verdict.get('status')}: {error}", *more])
     lines += [
         f"PGR       {pgr_of(verdict)}   0: no better than the teacher, 1: as good as true labels",
         f"lift      {lift_of(verdict)}   over tuned naive, paired on draws and items",

@@ -145,7 +145,7 @@ def run_words(facts: dict) -> str:
     if facts["verified"]:
         state = f"verified ({state})"
     elif at := facts["verifying"]:
-        state += f", {at['done']} of {at['of']} scored on the sealed part"
+        state += f", {at['of']} being scored on the sealed part" if at["done"] is None else f", {at['done']} of {at['of']} scored on the sealed part"
     words = f"{state}, task {clean(facts['task'], 40)}"
     if facts["state"] == "open":
         return f"{words}, {duration(facts['seconds_used'])} used, {present_words(facts['people'])}"

@@ -16,19 +16,20 @@ from collections.abc import Iterable, Iterator
 from rich.text import Text
 
 from state.errors import UserError
-from state.record import Record, parse_time
+from state.names import BEST, submission_name
+from state.record import Record, completing, parse_time
 from stats.ranking import contenders
 from view.format import clean, clean_lines, count, duration, figure, fold, interval, recipe_pgr_of, terminal_width
+from view.git_words import git_words, is_opened
 from view.report.data import visible
 from view.scores import verdict_text
 from view.screen import painted
-from view.status import OPENED
-from view.summary import shown
+from view.status import cut_off
 
-BEST = "best"
 MOST_CODE = 60_000
 MOST_WORDS = 4000
 MOST_LISTED = 12
+REJECTED = "rejected"
 MEASURES = {
     "permuted_pgr": "PGR with teachers shuffled", "blind_pgr": "PGR with hidden states of other items",
     "other_company": "answers changed in other batches",
@@ -60,8 +61,8 @@ def show_facts(record: Record, submission: str) -> dict:
     }  # fmt: skip
 
 
-def _named(record: Record, submission: str) -> str:
-    names = list(record.submissions)
+def _named(record: Record, said: str) -> str:
+    names, submission = list(record.submissions), submission_name(said)
     if not names:
         raise UserError(f"run {record.name} has no submission yet")
     if submission == BEST:
@@ -70,7 +71,7 @@ def _named(record: Record, submission: str) -> str:
             raise UserError(f"run {record.name} has no best yet: nothing was scored on the main track; it has {names[0]} to {names[-1]}")
         return ranked[0]["submission"]
     if submission not in record.submissions:
-        raise UserError(f"no submission {submission!r} in run {record.name}: it has {names[0]} to {names[-1]}, and `{BEST}` names the best")
+        raise UserError(f"no submission {said!r} in run {record.name}: it has {names[0]} to {names[-1]}, and `{BEST}` names the best")
     return submission
 
 
@@ -100,18 +101,25 @@ def _cost(record: Record, name: str, verdict: dict | None) -> dict:
 def _commands(record: Record, name: str, said: dict, parents: list[str], verdict: dict | None) -> list[dict]:
     """What reproduces it. A run that was opened from a bundle has its own repository only, and no secret to score with again."""
     commit, method = said["commit"][:12], said["method"]
-    opened = (record.paths.root / OPENED).exists()
-    git = ["git", "--git-dir", shown(record.paths.repo)] if opened else ["git"]
+    opened, git = is_opened(record), git_words(record)
     found = [("its code", [*git, "show", f"{commit}:{method}"])]
     if parents:
         other = record.submissions[parents[0]]
         found.append((f"what changed since {parents[0]}", [*git, "diff", f"{other['commit'][:12]}:{other['method']}", f"{commit}:{method}"]))
+    if (verdict or {}).get("status") == REJECTED:  # whatever scores it rejects it again
+        return _typed(found)
     if opened:
         found.append(("score its file, on draws of this machine", ["python", "aar.py", "eval", method, "--task", record.config["task"]]))
-        return [{"does": words, "command": shlex.join(command)} for words, command in found]
+        return _typed(found)
     found.append(("score it again, on the same draws", ["python", "aar.py", "eval", name, "--run", record.name]))
-    if not record.closed and (verdict or {}).get("status") == "scored":
+    if opening := cut_off(record.paths, record.events):
+        found.append(("complete the verification, which was cut off", completing(record.name, opening).split()))
+    elif not record.closed and (verdict or {}).get("status") == "scored":
         found.append(("on the sealed part, which closes the run", ["python", "aar.py", "verify", record.name, name]))
+    return _typed(found)
+
+
+def _typed(found: Iterable[tuple[str, list[str]]]) -> list[dict]:
     return [{"does": words, "command": shlex.join(command)} for words, command in found]
 
 
@@ -160,7 +168,8 @@ def _sections(facts: dict) -> Iterator[tuple[str, list[str]]]:
         yield "verdict", _verdict(verdict) + _predicted(facts)
     if facts["sealed"]:
         yield f"on the sealed part{', as a control' if facts['sealed'].get('control') else ''}", _verdict(facts["sealed"])
-    yield "cost", _cost_lines(facts["cost"])
+    if lines := _cost_lines(facts["cost"], (verdict or {}).get("status") == REJECTED):
+        yield "cost", lines
     if facts["posts"]:
         yield f"posts about it ({len(facts['posts'])})", list(_posts(facts["posts"]))
 
@@ -225,15 +234,16 @@ def _predicted(facts: dict) -> list[str]:
     return [f"  predicted PGR {figure(expected)}, found {figure(verdict['pgr'])}: {words}"]
 
 
-def _cost_lines(cost: dict) -> list[str]:
+def _cost_lines(cost: dict, rejected: bool) -> list[str]:
+    """Of what was rejected only what models cost."""
     parts = [("in the method", "method_seconds"), ("around it", "overhead_seconds"), ("in audits", "audit_seconds")]
     seconds = [f"{figure(cost[key], digits=1)} s {words}" for words, key in parts if cost[key] is not None]
     seconds += [f"verdict {duration(cost['waited_seconds'])} after the submission"] if cost["waited_seconds"] is not None else []
-    lines = [f"  {', '.join(seconds)}"] if seconds else []
+    lines = [f"  {', '.join(seconds)}"] if seconds and not rejected else []
     if cost["dollars"] is not None:
         since = f"its agent's calls since {cost['since']}" if cost["since"] else "its agent's calls until then"
         lines.append(f"  about ${cost['dollars']:.2f} for models: {since}")
-    return lines or ["  not known"]
+    return lines or ([] if rejected else ["  not known"])
 
 
 def _posts(posts: Iterable[dict]) -> Iterator[str]:

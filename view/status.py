@@ -14,10 +14,9 @@ from pathlib import Path
 
 from state.config import read_config
 from state.errors import UserError
-from state.files import read_jsonl
 from state.ledger import NULL_STAMP, Ledger
 from state.paths import RunPaths, all_runs
-from state.record import is_closed
+from state.record import cut_off_words, is_closed, last_opening, latest_sealed, read_sealed
 from state.spend import Spend
 from view.agents import Told, agent_facts, signs_of_life, told
 from view.format import NONE_STAMP, age_seconds, clean, columns, interval, terminal_width
@@ -28,6 +27,8 @@ ALIVE = ("starting", "running", "open", "stopping")
 MONEY = ("spend_dollars", "spend_limit", "spend_tokens", "turns", "dollars_an_hour", "dollars_a_verdict", "dollars_a_point")
 OPENED = "opened.json"
 """In the folder of a run that was opened from a bundle (swarm/access.py)."""
+UNREAD = "evaluator/sealed.jsonl is another user's: sealed verdicts are not shown here, board/verification.md has their figures"
+"""What is said of a run that was verified by somebody else on this machine."""
 SILENT_SECONDS = 30.0
 """An operator writes twice a second."""
 SHARE, CHEAP_SECONDS = 0.05, 0.05
@@ -50,6 +51,15 @@ def run_state(paths: RunPaths, state: dict) -> str:
     """The state of a run: what state.json says, unless its operator is gone without having said so: "crashed"."""
     said = state.get("state", "starting")
     return "crashed" if said in ALIVE and not operator_lives(paths) else said
+
+
+def cut_off(paths: RunPaths, events: list[dict]) -> dict | None:
+    """The event of an opening of the sealed part that nobody is at any more, and that did not come to its end; None where there is none,
+    or the run was opened from a bundle: there it cannot be completed."""
+    opening = last_opening(events)
+    if opening is None or (paths.root / OPENED).exists() or operator_lives(paths):
+        return None
+    return None if is_closed(paths, events) else opening
 
 
 def read_state(paths: RunPaths) -> dict:
@@ -86,28 +96,33 @@ class Follower:
             self.config = read_config(self.paths)
         verified = now not in ALIVE and is_closed(self.paths, self.ledger.events)
         opened = (self.paths.root / OPENED).exists()
-        if now == "crashed" and (verified or opened):  # whatever its operator was doing, nothing is left to go on with
-            now = "finished" if verified else "stopped"
+        cut = None if verified else cut_off(self.paths, self.ledger.events)
+        if now == "crashed" and (verified or cut or opened):  # whatever its operator was doing, nothing is left to go on with
+            now = "finished" if verified or cut else "stopped"
         state = self._with_money(state)
         names = [agent["name"] for agent in self.config["agents"]]
         clock = datetime.datetime.now(datetime.timezone.utc) if now in ALIVE else None
         about = self.told(at_once=clock is None)
         agents = agent_facts(self.config, about, state.get("agents", {}), clock, signs_of_life(self.paths, names) if clock else {})
         posts = sum(file.name != "README.md" and not file.name.startswith(".") for file in self.paths.forum.glob("*.md"))
-        problems = _problems(self.paths, state, now, self.config)
-        sealed = _finalists(self.paths) if verified else []
+        found = read_sealed(self.paths) if verified else []
+        sealed = [verdict for verdict in latest_sealed(found or []) if not verdict.get("control")]
+        wrong = [cut_off_words(self.paths.name, cut)] if cut else [UNREAD] if found is None else []
+        problems = _problems(self.paths, state, now, self.config, wrong)
         verifying = None if verified or now in ALIVE else self._verifying()
         return summary(self.config, self.paths.name, about, state, now, agents, posts, problems) | {
             "verified": verified, "verifying": verifying, "sealed": sealed, "opened": opened,
         }  # fmt: skip
 
     def _verifying(self) -> dict | None:
-        """{"done", "of"}: how many submissions were scored on the sealed part so far, where somebody is at it."""
-        last = next((event for event in reversed(self.ledger.events) if event["event"] == "sealed-opening"), None)
+        """{"done", "of"}: how many submissions were scored on the sealed part so far, where somebody is at it; `done` is None where that
+        is another user."""
+        last = last_opening(self.ledger.events)
         if last is None or not operator_lives(self.paths):
             return None
-        since = [verdict for verdict in read_jsonl(self.paths.evaluator / "sealed.jsonl") if verdict.get("time", "") >= last["time"]]
-        return {"done": len(since), "of": len(last["detail"].split(", "))}
+        found = read_sealed(self.paths)
+        done = None if found is None else sum(verdict.get("time", "") >= last["time"] for verdict in found)
+        return {"done": done, "of": len(last["detail"].split(", "))}
 
     def told(self, at_once: bool = True) -> Told:
         """What the ledger says so far. Of a run of thousands it is worked out at most every few seconds, so that whoever shows a run
@@ -173,20 +188,14 @@ def summary(config: dict, run: str, about: Told, state: dict, now: str, agents: 
     }
 
 
-def _finalists(paths: RunPaths) -> list[dict]:
-    """Sealed verdicts of a closed run without those of controls; of a submission that was verified twice the last one."""
-    latest = {verdict["submission"]: verdict for verdict in read_jsonl(paths.evaluator / "sealed.jsonl")}
-    return [verdict for verdict in latest.values() if not verdict.get("control")]
-
-
 def stamps(config: dict) -> list[str]:
     """What makes all figures of a run worthless, in words."""
     return [NONE_STAMP] * (config["isolation"] == "none") + [NULL_STAMP] * bool(config.get("null"))
 
 
-def _problems(paths: RunPaths, state: dict, now: str, config: dict) -> list[str]:
-    """What a person should know first, the gravest first and of what happened the latest."""
-    problems = stamps(config)
+def _problems(paths: RunPaths, state: dict, now: str, config: dict, sealed: list[str]) -> list[str]:
+    """What a person should know first, the gravest first and of what happened the latest. `sealed`: what is wrong with its verification."""
+    problems = stamps(config) + sealed
     if now == "crashed":
         problems.append(f"the operator is gone: `python aar.py resume {paths.name}` goes on, nothing that was scored is lost")
     late = age_seconds(state.get("time"))

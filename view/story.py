@@ -28,6 +28,9 @@ BEGINS = ("Your work begins now.", "You are in the middle of your work.")
 NEWS = "What happened in the run"
 """What stands over the news that an agent CLI hears (swarm/researchers/command.py)."""
 CUT = "Your last run was cut off"
+OVER = "takes no more submissions: its time is over"
+"""How the run answers at its end (swarm/desk.py): no trouble, though researchers that ask call it so."""
+TIME_IS_OVER = "can submit no more: the time of the run is over"
 SKIPPED = re.compile(rb'"kind":"(?:assistant|result|begin|plan|outcome|read|taken|running|session|session-end)"')
 """What a transcript is mostly made of, and tells nothing here; looked for in the first bytes of a line."""
 EVENTS = {
@@ -48,7 +51,7 @@ def entry(time: object, agent: str | None, kind: str, text: str, ref: str) -> di
 def of_submission(record: dict) -> dict:
     predicts = f", predicts PGR {figure(record['predict'])}" if record.get("predict") is not None else ""
     parents = f", from {', '.join(record['parents'])}" if record.get("parents") else ""
-    text = f"{record['submission']} {record['method']}{parents}{predicts}: {record.get('message') or 'without a word'}"
+    text = f"{record['submission']} {record['method']}{parents}{predicts}: {clean(record.get('message') or 'without a word', FIRST_WORDS)}"
     return entry(record["time"], record["agent"], "idea", text, record["submission"])
 
 
@@ -92,6 +95,8 @@ class Transcript:
     def __init__(self, agent: str, file: Path):
         self.agent, self.file = agent, file
         self._offset = self._line = 0
+        self._over: set = set()
+        """Cycles of a researcher in which it heard that the run is over: it asks again before it ends."""
 
     def more(self) -> Iterator[dict]:
         try:
@@ -111,6 +116,10 @@ class Transcript:
         try:
             record = json.loads(line)
             found = list(_of_transcript(record))
+            if ("event", TIME_IS_OVER) in found:
+                if record.get("cycle") in self._over:
+                    return []
+                self._over.add(record.get("cycle"))
         except (ValueError, TypeError, KeyError, AttributeError):  # of another version, or by somebody's hand
             return []
         ref = f"{self.agent}/{self.file.name}:{self._line}"
@@ -124,6 +133,8 @@ def _of_transcript(record: dict) -> Iterator[tuple[str, str]]:
             what = str(record.get("what") or record.get("reason") or record.get("said") or "")
             if what == "over":
                 yield "event", f"the API answers again, after {record.get('tries')} tries and {record.get('seconds')} s"
+            elif OVER in what:
+                yield "event", TIME_IS_OVER
             else:
                 yield "error", f"trouble: {clean(what, WORDS) or 'no reason given'}"
         case "finished":

@@ -16,10 +16,10 @@ from tests.eval.checked import CHECK
 @pytest.fixture(scope="module")
 def prepared(smoke):
     task = smoke.task.model_copy(update={
-        "name": "smoke-finetuned", "student": "finetune", "labelled": 200, "pool": 200, "search_draws": 1, "sealed_draws": 1,
+        "name": "smoke-finetuned", "student": "finetune", "labelled": 120, "pool": 144, "search_draws": 1, "sealed_draws": 1,
         "student_seeds": 1, "memory_mib": 3000, "fit_seconds": 120.0,
-        "finetune": FineTuning(method="full", head="head", epochs=2, lr=1e-4, batch=16, max_tokens=64),
-        "split": Split(validation=(0, 100), public=(500, 800), sealed=(3500, 3600), region=(6500, 7000)),
+        "finetune": FineTuning(method="full", head="head", epochs=2, lr=2e-4, batch=16, max_tokens=40),
+        "split": Split(validation=(0, 80), public=(500, 750), sealed=(3500, 3560), region=(6500, 6850)),
     })  # fmt: skip
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("eval.practice.QUESTIONS", 24)  # nobody practises here

@@ -50,6 +50,35 @@ def test_a_helper_of_the_same_name_that_does_something_else_counts():
     assert "another `smooth`" in between(WINNER.replace("    return y, w\n", "    return y * 2, w\n")).words
 
 
+SMOOTH, KEEP = "    y, w = smooth(w2s, y, w, k=10)\n", "    y, w = keep(w2s, y, w, share=0.5)\n"
+
+
+@pytest.mark.parametrize("size", [1, 2])
+def test_what_does_its_steps_in_another_order_too_is_no_ablation(size):
+    swapped = WINNER.replace(SMOOTH + KEEP, KEEP + SMOOTH)
+    change = swapped.replace("l2=0.3", "l2=1") if size == 1 else swapped.replace("start(w2s)", "begin(w2s)", 1).replace("l2=0.3", "l2=1")
+    assert between(change) is None
+    assert between(swapped.replace("    return w2s.student", "    y = flip(y)\n    return w2s.student")) is None
+
+
+def test_of_two_equal_steps_it_is_seen_which_one_is_missing():
+    one = "def fit(w):\n    a(w)\n    b(w)\n    c(w)\n    a(w)\n    return w\n"
+    without_last, moved = one.replace("    a(w)\n    return", "    return"), "def fit(w):\n    b(w)\n    a(w)\n    c(w)\n    return w\n"
+    assert difference(steps(one), steps(without_last)).kind == "without" and difference(steps(one), steps(moved)) is None
+
+
+def test_a_part_that_stands_elsewhere_than_the_one_it_replaces_is_told_so():
+    here, elsewhere = (WINNER.replace(SMOOTH + KEEP, lines) for lines in ("    y, w = weigh(y)\n" + KEEP, KEEP + "    y, w = weigh(y)\n"))
+    assert between(here).words == "`weigh()` instead of `smooth(k=10)`"
+    assert between(elsewhere).words == "`weigh()` instead of `smooth(k=10)`, in another place"
+
+
+def test_a_constant_beside_fit_counts_and_the_family_does_not():
+    top = "FAMILY = 'a'\nSHARE: float = 0.5\n"
+    assert difference(steps(top + WINNER), steps(top.replace("'a'", "'b'") + WINNER)) is None
+    assert difference(steps(top + WINNER), steps(top.replace("0.5", "0.7") + WINNER)).words == "another `SHARE`"
+
+
 @pytest.mark.parametrize(
     "other",
     [

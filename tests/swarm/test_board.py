@@ -15,9 +15,9 @@ VERDICT = {
 def ledger(tmp_path):
     ledger = Ledger(tmp_path / "ledger.jsonl")
 
-    def add(agent, predict, pgr):
+    def add(agent, predict, pgr, message=""):
         name = ledger.next_submission()
-        ledger.append("submission", submission=name, agent=agent, commit="c", method="methods/x.py", predict=predict, message="", inspired_by=[])
+        ledger.append("submission", submission=name, agent=agent, commit="c", method="methods/x.py", predict=predict, message=message, inspired_by=[])
         ledger.append("verdict", submission=name, agent=agent, pgr=pgr, pgr_low=pgr - 0.1, pgr_high=pgr + 0.1, lift=pgr - 0.4,
                       lift_low=pgr - 0.45, lift_high=pgr - 0.35, **VERDICT)  # fmt: skip
 
@@ -43,6 +43,13 @@ def test_only_the_latest_twenty_pairs_are_shown_and_all_are_counted(ledger):
         ledger.add("agent-1", 0.5, 0.5)
     text = results_text(ledger, null=False)
     assert "| s0025 |" in text and "| s0006 |" in text and "| s0005 |" not in text and "| agent-1 | 25 |" in text
+
+
+def test_a_long_message_is_a_line_of_the_table(ledger):
+    ledger.add("agent-1", None, 0.5, "It goes on and on. " * 200)
+    header, row = (line.split("\t") for line in results_table(ledger).splitlines())
+    said = row[header.index("message")]
+    assert said.endswith("…") and len(said) <= 120
 
 
 def test_where_nobody_predicts_anything_there_is_no_such_section(ledger):

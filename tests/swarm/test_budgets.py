@@ -72,3 +72,11 @@ def test_a_budget_of_nothing_is_refused(paths, module_checkout, monkeypatch, opt
     monkeypatch.setattr(swarm.create, "PROJECT", module_checkout.folder)
     with pytest.raises(UserError, match="submissions"):
         create_run(Options(agents=1, task="smoke", run="none", **options))
+
+
+@pytest.mark.parametrize("name", ["best", "s0001", "s3"])
+def test_a_run_is_not_called_like_a_submission(paths, module_checkout, monkeypatch, name):
+    monkeypatch.setattr(swarm.create, "PROJECT", module_checkout.folder)
+    with pytest.raises(UserError, match=f"--run {name}: `show` takes this word for a submission"):
+        create_run(Options(agents=1, task="smoke", run=name))
+    assert not (paths.root.parent / name).exists()

@@ -21,7 +21,7 @@ from state.paths import RunPaths, find_run
 from state.record import read_record
 from swarm.access import open_repo
 from swarm.board import Board
-from swarm.bundle import bundle_run
+from swarm.bundle import bundle_run, bundle_text
 from swarm.bundle_report import texts_of
 from swarm.care import clean_plan, clean_run, publish_board, say_in_forum, stop_run
 from swarm.forum import write_post
@@ -215,6 +215,13 @@ def test_without_being_asked_transcripts_stay_and_before_a_run_is_closed_so_do_s
     names = members(tmp_path / "x.aar.tar.gz")
     assert not any("transcript" in name or "sealed" in name or name.endswith(".log") for name in names)
     assert facts["left_out"] == ["transcripts", "sealed verdicts: the run is not closed"] and not facts["sealed"]
+
+
+def test_one_of_a_kind_is_told_as_one():
+    facts = {"file": "/x.aar.tar.gz", "run": "r", "branches": {"agent-1": "c"}, "members": 1, "bytes": 1, "sha256": "0", "redacted": 1}
+    text = bundle_text({**facts, "kinds": {}, "paths": 1, "left_out": []})
+    assert "1 branch, 1 file, " in text and "1 secret, 1 path of this machine" in text
+    assert "2 branches, 1 file" in bundle_text({**facts, "branches": {"a": "", "b": ""}, "kinds": {}, "paths": 0, "left_out": []})
 
 
 def test_a_file_that_is_there_is_never_written_over(finished, tmp_path):

@@ -73,6 +73,13 @@ def test_earlier_negative_results_on_the_same_idea_are_found_by_message_method_f
     assert tried("optimal transport", SUBMISSIONS, [VIEW], posts) == []
 
 
+def test_of_a_long_message_agents_are_told_a_line_and_only_that_is_compared():
+    said = {"s0001": {"message": f"Down-weight what the student forgets {'and so on ' * 30}, optimal transport"}}
+    [line] = tried("forgets, hence down-weighted", said, [VIEW], [])
+    assert '…"' in line and len(line) < 250
+    assert tried("optimal transport", said, [VIEW], []) == []
+
+
 def test_the_front_matter_of_a_post_is_read_and_nothing_that_its_author_wrote_below():
     text = '---\nagent: agent-1\ntype: error\ntitle: "No gain"\nsubmission: s0004\ntime: x\n---\n\n*Words of agent-1*\n\nagent: agent-2\n'
     assert read_front("x.md", text) == Told("x.md", "agent-1", "error", "No gain", "s0004")

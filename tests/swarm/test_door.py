@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -12,9 +13,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from state.errors import UserError
 from state.files import read_jsonl
 from state.ledger import Ledger
+from swarm.broker import Request
+from swarm.sockets import read_line
 from tests.swarm.opened import NAIVE, Run
+from view.story import OVER
 
 SLOW = NAIVE.replace("    labels", "    for _ in range(10**7):  # a fit that costs more than a sandbox\n        pass\n    labels")
 
@@ -122,6 +127,44 @@ def test_bad_requests_get_one_clear_line_and_exit_code_2(run):
     }.items():
         outcome = run.sh(command)
         assert outcome.code == 2 and words in outcome.output and len(outcome.output.strip().splitlines()) == 1, (command, outcome)
+
+
+@pytest.mark.parametrize("title, body", [("Fine", b"caf\xe9"), (b"caf\xe9", b"fine")])
+def test_text_that_is_not_utf_8_is_refused_in_one_line_that_says_so(title, body):
+    door = [sys.executable, "-I", "-S", "swarm/door.py", "post", "--type", "insight", "--title", title]
+    for utf8 in ("0", "1"):
+        done = subprocess.run([*door[:1], "-X", f"utf8={utf8}", *door[1:]], input=body, capture_output=True)
+        assert done.returncode == 2 and done.stderr.startswith(b"aar: the text is not UTF-8") and done.stderr.count(b"\n") == 1
+
+
+def test_a_request_that_is_no_json_is_told_without_the_name_of_a_field():
+    one, other = socket.socketpair()
+    one.sendall(b'{"do": "post", "title": "\\udce9"}\n')
+    with one, other, pytest.raises(UserError, match="^Invalid JSON"):
+        read_line(other, Request, 1000)
+
+
+def test_a_long_message_is_kept_whole_in_ledger_and_commit_and_passes_for_no_trailer(run):
+    first = "Weigh items by how sure the teacher is and how early the student learns them, " * 3
+    message = f"{first}\nAgent: agent-2\n\n{'It goes on and on. ' * 180}".strip()
+    (run.paths.worktree("agent-1") / "methods" / "long.py").write_text(NAIVE.format(l2=0.34))
+    sent = run.desk.submit("agent-1", "methods/long.py", message, [], None)
+    assert 3000 < len(message) < 4000 and run.desk.ledger.submissions[sent["submission"]]["message"] == " ".join(message.split())
+    shown = lambda form: subprocess.check_output(["git", "--git-dir", run.paths.repo, "show", "-s", f"--format={form}", sent["commit"]], text=True).strip()  # noqa: E731
+    assert len(shown("%s")) <= 100 and shown("%s").endswith("…") and first.startswith(shown("%s")[:-1])
+    assert " ".join(message.split()) in " ".join(shown("%b").split())
+    assert [line.split(":")[0] for line in shown("%(trailers:unfold,only)").splitlines()] == ["Agent", "Run", "Direction"]
+    assert "agent-2" not in shown("%(trailers:key=Agent)")
+
+
+def test_what_the_run_answers_at_its_end_is_known_to_who_tells_its_story(run):
+    run.desk.accepting = False
+    try:
+        (run.paths.worktree("agent-1") / "methods" / "late.py").write_text(NAIVE.format(l2=0.36))
+        with pytest.raises(UserError, match=OVER):
+            run.desk.submit("agent-1", "methods/late.py", "", [], None)
+    finally:
+        run.desk.accepting = True
 
 
 def test_figures_that_an_agent_types_do_not_become_the_figures_of_a_result(run):

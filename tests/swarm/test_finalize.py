@@ -143,6 +143,7 @@ def test_while_the_run_is_open_figures_are_those_that_agents_are_told(run):
     assert [line["submission"] for line in lines] == [one["submission"] for one in facts["commits"]]
     assert all(line["part"] == "public" and "accuracy" not in line and "teacher_agreement" not in line for line in lines)
     page = run.checkout.git("show", f"open-run:{folder_of(facts)}/README.md")
+    assert "coarser than\nthey were measured: `python aar.py show" in page and f"`python aar.py show {facts['submission']} real` has the exact" in finalize_text(facts)
     assert "The run was open when this was made" in page and "| main |" not in page and facts["sealed"] == []
 
 
@@ -204,6 +205,12 @@ def test_what_crashed_or_was_disqualified_or_waits_is_not_made(run):
         made(run, "s0801")
     with pytest.raises(UserError, match="s0802 of run real has no verdict yet"):
         made(run, "s0802")
+
+
+def test_a_submission_may_be_named_as_people_say_it(run):
+    name = last_of(run, "softly")
+    said = name.upper().replace("S0", "S"), name.lstrip("s0")
+    assert [made(run, one, branch=f"said-{number}")["submission"] for number, one in enumerate(said)] == [name, name]
 
 
 def test_hooks_of_the_user_do_not_run(run):

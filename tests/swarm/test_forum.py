@@ -5,8 +5,9 @@ import re
 
 import pytest
 
+from state.posts import read_post
 from swarm.forum import WORDS_OF, figures, write_post
-from swarm.post_text import harmless, marked, plain
+from swarm.post_text import harmless, marked, one_line, plain
 
 VERDICT = {
     "submission": "s0003", "status": "scored", "method": "methods/x.py", "rung": "full",
@@ -125,6 +126,23 @@ def test_no_markup_is_left_outside_of_code(tmp_path, body):
 )  # fmt: skip
 def test_ordinary_markdown_stays_as_it_was_written(body):
     assert harmless(body) == body
+
+
+@pytest.mark.parametrize("body", [
+    "if a <b: use <b>bold</b>", "`List<int>` and <T>", "```\nvector<int> &lt;kept>\n```\nthen <T>", "`&lt;b>` is how <b> is written", "a < b, <3",
+    "``` a\n~~~ <b>", "agent: `<b>` or <b>\n---\nx <y>",
+])  # fmt: skip
+def test_a_view_reads_a_tag_as_its_author_wrote_it_and_the_file_has_none(tmp_path, body):
+    text = posted(tmp_path, body, title=f"On {body.splitlines()[0]}")
+    post = read_post("x.md", text)
+    as_kept = body.replace("agent:", "> agent:").replace("\n---", "\n* * *")
+    assert post.words == as_kept and post.title == f"On {body.splitlines()[0]}"
+    assert "<" not in body or harmless(post.words) == text.split("measured.*\n\n")[1].rstrip("\n"), "the file stays safe"
+
+
+def test_what_one_line_cuts_off_leaves_an_ellipsis_and_what_fits_stays_as_it_is():
+    assert one_line("x" * 120) == "x" * 120 and one_line("x" * 121) == "x" * 119 + "…"
+    assert one_line("a" + " \n" * 1000 + "b", 5) == "a b" and one_line("two words", 5) == "two…"
 
 
 @pytest.mark.parametrize("body", [

@@ -61,7 +61,7 @@ def check_nothing_is_lost(checkout, paths, before: list[dict]):
 def test_killing_the_operator_at_random_moments_loses_nothing_and_resume_goes_on(smoke, checkout):
     rng = random.Random(os.environ.get("AAR_TEST_SEED", "11"))
     process, paths = start(checkout, "killed")
-    for attempt in range(4):
+    for attempt in range(2):
         wait_for(paths.state.exists, what="the start")
         goal = verdicts(paths) + rng.randint(0, 2)
         wait_for(lambda: verdicts(paths) >= goal or process.poll() is not None, what="a verdict")

@@ -96,6 +96,18 @@ def test_a_repository_that_cannot_be_used_is_one_clear_line(tmp_path, user, what
         open_user_repository(folder)
 
 
+def test_what_git_refuses_is_told_in_its_words_and_not_taken_for_a_repository_without_a_commit(user, monkeypatch):
+    folder = Path(user.working_dir)
+    with monkeypatch.context() as another_user:
+        another_user.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+        with pytest.raises(UserError, match="git cannot read the repository .*: fatal: detected dubious ownership") as refused:
+            open_user_repository(folder)
+    assert "no commit yet" not in str(refused.value) and "\n" not in str(refused.value)
+    (folder / ".git" / "refs" / "heads" / "main").write_text("12" * 20 + "\n")
+    with pytest.raises(UserError, match="git cannot read the repository"):
+        open_user_repository(folder)
+
+
 # -- hostile worktrees ----------------------------------------------------------------------------------------------------
 
 

@@ -193,6 +193,17 @@ def test_paths_of_this_machine_become_words_and_their_neighbours_stay(tmp_path, 
     assert tomli.loads(toml.decode()) == {"a": "PROJECT/x", "b": {"c": ["~"]}}
 
 
+def test_paths_of_where_a_run_was_made_are_taken_out_after_its_folder_was_moved(tmp_path, known):
+    paths = RunPaths(tmp_path / ".aar" / "runs" / "copied")
+    paths.root.mkdir(parents=True)
+    for git in ("/home/alice/aar/.git", "/home/alice/aar/.git/worktrees/other"):
+        paths.toml.write_text(f'name = "r1"\nuser_git = "{git}"\n')
+        places = places_here(paths, tmp_path)
+        text = f"/home/alice/aar/.aar/runs/r1/agent-1 /home/alice/aar/aar.py /home/alice/.cache/aar {paths.root}/board"
+        assert leaks("x.md", text.encode(), known, tuple(places)) == ["path"]
+        assert scrubbed(known, "x.md", text.encode(), places) == b"RUN/agent-1 PROJECT/aar.py ~/.cache/aar RUN/board"
+
+
 def test_a_home_of_one_part_is_a_path_only_where_a_path_begins(known):
     out = scrubbed(known, "x.md", b"/root/x tree/root ./root https://root.example.org /rooted (/root) file:///root/y", {"/root": "~"})
     assert out == b"~/x tree/root ./root https://root.example.org /rooted (~) file://~/y"

@@ -20,7 +20,7 @@ def run(smoke, module_checkout, request):
     """A run of three agents that nobody operates: without doors its searching agents fall at once."""
     before, swarm.create.PROJECT = swarm.create.PROJECT, module_checkout.folder
     try:
-        yield create_run(Options(agents=3, task="smoke", run=f"s{abs(hash(request.node.name)) % 10**8}"))
+        yield create_run(Options(agents=3, task="smoke", run=f"run-{abs(hash(request.node.name)) % 10**8}"))
     finally:
         swarm.create.PROJECT = before
 

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
 
 from state.files import append_jsonl, utc_now
 from state.paths import RunPaths, runs_folder
@@ -48,3 +53,15 @@ def write_state(paths: RunPaths, state: str, **fields: object) -> dict:
     facts |= {"agents": {"agent-1": agent}, "best": None, "problems": []} | fields
     paths.state.write_text(json.dumps(facts))
     return facts
+
+
+@contextlib.contextmanager
+def as_another_user() -> Iterator[None]:
+    """As a user who owns nothing here, which only root can become. What is used within has to be imported before."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can become another user")
+    os.setresuid(65534, 65534, 0)
+    try:
+        yield
+    finally:
+        os.setresuid(0, 0, 0)

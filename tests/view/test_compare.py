@@ -387,7 +387,38 @@ def test_failures_and_methods_that_never_compete_are_compared_not_hidden(tmp_pat
     add(bad.paths, verdict("s0002", pgr=0.9, track="disqualified", flags=["executes-data", "x"]))
     facts = compare_facts([make(tmp_path, "a1"), read_record(bad.paths)])
     found = {key: one["value"] for key, one in facts["runs"][1]["figures"].items()}
-    assert (found["failed"], found["disqualified"], found["flags"], found["best_evaluations"], found["area_evaluations"]) == (0.5, 0.5, 1.0, 0.0, 0.0)
+    assert (found["failed"], found["disqualified"], found["flags"]) == (0.5, 0.5, 1.0)
+
+
+@pytest.mark.parametrize("rejected", [("b1",), ("b1", "b2")])
+def test_a_run_that_has_nothing_that_competes_is_not_as_good_as_a_teacher(tmp_path, rejected):
+    runs = []
+    for name in ("a1", "a2", "b1", "b2"):
+        runs.append(make(tmp_path, name, None, () if name in rejected else (0.4, 0.5), prompt=name[0] * 64))
+        for number in (1, 2) if name in rejected else ():
+            add(runs[-1].paths, verdict(f"s{number:04d}", pgr=0.9, track="disqualified", **SCALE))
+    facts = compare_facts([read_record(run.paths) for run in runs])
+    for run in facts["runs"]:
+        assert ("area_evaluations" in run["figures"]) == ("best_evaluations" in run["figures"]) == (run["run"] not in rejected)
+    pair, text = facts["pairs"][0], compare_text(facts)
+    assert not {key for key in pair["differences"] if key.startswith(("area", "best"))} and pair["better"] is None
+    assert f"because of {', '.join(rejected)} (nothing of it competes)" in facts["answers"][0]
+    for name in rejected:
+        assert any(words.startswith(f"{name} has nothing that competes") for words in facts["problems"])
+        row = next(line for line in text.splitlines() if line.startswith(f"| B {name}"))
+        assert [cell.strip() for cell in row.strip("|").split("|")[3:5]] == ["n/a", "n/a"]
+    assert "is A 0.50, B n/a" in html.unescape(render_compare(facts))
+
+
+def test_what_competes_later_than_the_cut_has_an_area_from_0_and_no_best_there(tmp_path):
+    late = make(tmp_path, "b1", None, (), prompt="b" * 64)
+    for number in (1, 2, 3):
+        add(late.paths, verdict(f"s{number:04d}", pgr=0.5, track="main" if number == 3 else "disqualified", **SCALE))
+    facts = compare_facts([make(tmp_path, "a1", None), read_record(late.paths)])
+    found, told = facts["runs"][1]["figures"], facts["pairs"][0]["differences"]
+    assert found["area_evaluations"]["value"] == 0.0 and "best_evaluations" not in found
+    assert "area_evaluations" in told and "best_evaluations" not in told
+    assert any("b1 has nothing that competes among its first 2 evaluations" in words for words in facts["problems"])
 
 
 @pytest.mark.parametrize("names", [("1128-2305", "1128-2306", "1129-0001", "1129-0002"), ("a-rather-long-name-1", "a2", "another-longer-name", "b2")])

@@ -1,15 +1,20 @@
 """The first screen of a report says what the files say: the best, whether it can be believed, what it cost, what next."""
 
 import json
+import shlex
+import subprocess
 from pathlib import PurePosixPath
 
 import pytest
+from filelock import FileLock
 
 from state.files import append_jsonl
+from state.paths import RunPaths
 from state.record import read_record
 from tests.view.big import make_big_run
 from tests.view.made import add, make_run, verdict
 from view.report.headline import headline, winner
+from view.report.tables import sealed_section
 from view.report.yardstick import library_figures, yardstick
 
 
@@ -23,7 +28,7 @@ def verified(paths, *sealed):
     paths.evaluator.mkdir(exist_ok=True)
     for one in sealed:
         append_jsonl(paths.evaluator / "sealed.jsonl", {"rung": "sealed", "draws": 16, "openings": 3, "control": False, **one})
-    append_jsonl(paths.ledger, {"kind": "event", "event": "sealed-opening", "agent": None, "detail": "", "time": "2026-11-23T15:00:00Z"})
+    append_jsonl(paths.ledger, {"kind": "event", "event": "sealed-opening", "agent": None, "detail": ", ".join(one["submission"] for one in sealed), "time": "2026-11-23T15:00:00Z"})
     (paths.board / "verification.md").write_text("# Sealed verification\n")
 
 
@@ -71,6 +76,55 @@ def test_of_a_leader_that_was_not_verified_and_another_that_was_the_verified_one
     verified(paths, verdict("s0001", pgr=0.5), verdict("s0002", pgr=0.9, control=True))
     public, sealed = winner(read_record(paths))
     assert (public["submission"], sealed["submission"]) == ("s0001", "s0001"), "a control is no finalist"
+
+
+def test_a_verification_that_was_cut_off_is_told_and_its_figures_are_not(paths):
+    add(paths, verdict("s0001", pgr=0.6))
+    verified(paths, verdict("s0001", pgr=0.23))
+    (paths.board / "verification.md").unlink()
+    for public in (False, True):
+        record = read_record(paths, public)
+        found, section = headline(record), sealed_section(record)
+        assert found["state"] == "verification cut off" and mark(paths, "not verified") == "unknown"
+        assert not any("sealed" in one["label"] for one in found["figures"]) and "0.23" not in json.dumps([found, section])
+        assert [one["command"] for one in found["next"] if "verify" in one["command"] or "resume" in one["command"]] == ["python aar.py verify first s0001"]
+        assert "was cut off: `python aar.py verify first s0001` completes it" in section["intro"]
+    with FileLock(paths.lock):
+        assert headline(read_record(paths))["state"] != "verification cut off", "somebody is at it"
+
+
+def test_the_git_command_of_a_run_that_was_opened_under_another_name_works_from_the_projects_top(tmp_path, monkeypatch):
+    monkeypatch.setenv("AAR_HOME", str(tmp_path / "home"))
+    made = make_big_run(tmp_path, submissions=12, sealed=False, paid=False, transfer=False, hostile=False)
+    made.root.rename(made.root.with_name("zz"))
+    zz = RunPaths(made.root.with_name("zz"))
+    (zz.root / "opened.json").write_text("{}")
+    commands = [one["command"] for one in headline(read_record(zz))["next"]]
+    [git] = [command for command in commands if command.startswith("git ")]
+    assert "The base of the run" not in (log := subprocess.run(shlex.split(git), cwd=tmp_path, capture_output=True, text=True, check=True).stdout)
+    assert log.startswith("commit ") and not any("verify" in command or "resume" in command for command in commands), "it can only be read"
+
+
+def test_the_flags_of_the_winner_are_told_beside_those_of_the_others(paths):
+    add(paths, verdict("s0001", pgr=0.6))
+    assert mark(paths, "no audit flagged it") == "yes"
+    add(paths, verdict("s0002", pgr=0.5, flags=["near-duplicate"]))
+    add(paths, verdict("s0003", pgr=0.9, flags=["executes-data"], track="disqualified"))
+    assert marks(paths)["no audit flagged it; of the others 2 were flagged, 1 disqualified"] == "yes"
+
+
+def test_the_nearest_of_the_library_is_told_by_code_and_by_answers_or_why_not(tmp_path, paths):
+    def nearest(paths):
+        return [(one["label"].partition(", ")[2], one["value"], one["note"]) for one in headline(read_record(paths))["figures"] if one["label"].startswith("nearest")]
+
+    add(paths, verdict("s0001", pgr=0.6))
+    assert [(what, value) for what, value, _ in nearest(paths)] == [("by code", "n/a"), ("by answers", "n/a")]
+    assert nearest(paths)[1][2] == "compared once it is verified on the sealed part"
+    near = {"nearest_by_code": {"method": "methods/confident.py", "similarity": 0.61}, "nearest_by_predictions": None}
+    verified(paths, verdict("s0001", pgr=0.5, **near))
+    assert nearest(paths)[0] == ("by code", "confident.py", "61% of its code") and nearest(paths)[1][2].startswith("not compared: ")
+    big = nearest(make_big_run(tmp_path / "big", submissions=30, paid=False, transfer=False, hostile=False))
+    assert big[0][1].endswith(".py") and big[1] == ("by answers", "soft.py", "93% of its answers")
 
 
 def test_a_flag_a_missing_wall_and_shuffled_labels_are_told_as_no(tmp_path, monkeypatch):

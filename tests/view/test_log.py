@@ -12,12 +12,13 @@ from state.errors import UserError
 from state.files import append_jsonl
 from state.ledger import Ledger
 from state.record import read_record
+from swarm.forum import write_post
 from swarm.researchers import claude, command
 from swarm.researchers.heard import told
 from tests.view.made import HOSTILE, add, make_run, verdict, write_state
 from tests.view.terminal import ROOT, in_pipe, in_terminal
 from view.log import log_facts, log_text
-from view.story import BEGINS, CUT, KINDS, NEWS
+from view.story import BEGINS, CUT, KINDS, NEWS, OVER, TIME_IS_OVER
 from view.story import entry as entry_of
 
 POST = '---\nagent: {agent}\ntype: insight\ntitle: {title}\nsubmission: s0001\ntime: {time}\n---\n\n*Words of {agent}; typed.*\n\n{words}\n'
@@ -149,6 +150,7 @@ def test_filters_choose_by_agent_type_words_time_and_number(paths):
     assert {one["agent"] for one in log_facts(record, agent="agent-2")} == {"agent-2"}
     assert {one["agent"] for one in log_facts(record, agent="run")} == {None}
     assert {one["kind"] for one in log_facts(record, types="idea, verdict")} == {"idea", "verdict"}
+    assert log_facts(record, types="verdict,") == log_facts(record, types="verdict") and log_facts(record, types=" ,") == everything
     assert [one["ref"] for one in log_facts(record, grep="BORN again")] == ["ledger.jsonl:2"]
     assert log_facts(record, last=3) == everything[-3:] and log_facts(record, last=100000) == everything
     write_state(paths, "stopped", time=at("00:00:10", 24))
@@ -223,6 +225,29 @@ def test_following_as_json_is_an_entry_a_line(tmp_path):
     write_state(paths, "finished")
     lines = in_pipe(f"from state.paths import RunPaths; from view.log import follow; follow(RunPaths({str(paths.root)!r}), as_json=True)").splitlines()
     assert {json.loads(line)["kind"] for line in lines} == {"event", "idea", "verdict"}
+
+
+def test_that_the_time_is_over_is_no_error_and_is_told_once_of_each_agent(tmp_path):
+    paths = make_run(tmp_path)
+    refused = f"aar: the run {OVER}\n"
+    transcript(paths, "agent-1", *({"time": at(f"14:00:0{second}"), "kind": "trouble", "cycle": 7, "said": refused} for second in (1, 3)))
+    transcript(paths, "agent-2", {"time": at("14:00:02"), "kind": "trouble", "cycle": 3, "said": refused}, {"time": at("14:09:00"), "kind": "trouble", "cycle": 4, "said": refused})
+    facts = log_facts(read_record(paths))
+    assert told_of(facts, "error") == []
+    assert [told_of(facts, "event", agent) for agent in ("agent-1", "agent-2")] == [[TIME_IS_OVER], [TIME_IS_OVER] * 2], "also when it went on"
+
+
+def test_of_a_long_idea_its_beginning_is_told(tmp_path):
+    paths = make_run(tmp_path)
+    submit(paths, "s0001", at("14:00:01"), message="It goes on and on. " * 100)
+    [told] = told_of(log_facts(read_record(paths)), "idea")
+    assert told.endswith("…") and len(told) < 250
+
+
+def test_what_agents_posted_is_told_as_they_wrote_it(tmp_path):
+    paths = make_run(tmp_path)
+    write_post(paths.forum, "agent-1", "insight", "Keep a <b", "Where x <y> holds")
+    assert told_of(log_facts(read_record(paths)), "post") == ['insight "Keep a <b": Where x <y> holds']
 
 
 def test_an_empty_story_is_no_error(tmp_path):

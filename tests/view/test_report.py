@@ -21,6 +21,7 @@ from state.record import read_record
 from tests.view.big import HOSTILE, make_big_run
 from tests.view.made import add, make_run, verdict
 from view.report import build, code
+from view.report.components import components
 from view.report.data import packed, script_json
 from view.report.forum import forum_threads
 from view.report.page import SCRIPTS, render
@@ -89,6 +90,14 @@ def test_every_submission_is_a_row_in_the_order_of_scores_and_with_its_details(c
     order = ["main", "elicitation", "groups", "transductive", "prior", "disqualified", "failed", "repeat", "waiting"]
     assert list(dict.fromkeys(kinds)) == [kind for kind in order if kind in kinds] and len(set(kinds)) >= 5
     assert set(unpacked(page)) == set(record.submissions) - {"s9999"}
+
+
+def test_what_is_on_another_track_says_so_where_its_flags_are(tmp_path):
+    paths = make_run(tmp_path)
+    for name, track, flags in (("s0001", "main", ["near-duplicate"]), ("s0002", "prior", ["names-the-task"]), ("s0003", "groups", [])):
+        add(paths, verdict(name, track=track, flags=flags))
+    told = {row["submission"]: row["flags"] for row in leaderboard_rows(read_record(paths))}
+    assert told == {"s0001": "near-duplicate", "s0002": "prior: names-the-task", "s0003": "groups"}
 
 
 def test_the_first_rows_can_be_read_in_the_html_itself(closed, page):
@@ -239,6 +248,39 @@ def test_commands_name_the_commit_and_can_hold_no_other_command(tmp_path):
     (_, command), (_, again) = unpacked(render(read_record(paths), {}))["s0001"]["commands"]
     assert command == f"git show '{('c0ffee' * 2)}:methods/x; rm -rf ~.py'"
     assert again == "python aar.py eval s0001 --run first"
+
+
+def test_a_parent_is_not_told_again_as_what_inspired_it(tmp_path):
+    paths = make_run(tmp_path)
+    others = {"parents": ["s0001"], "inspired_by": ["a" * 40, "b" * 40]}
+    for name, commit, more in (("s0001", "a" * 40, {}), ("s0002", "b" * 40, {}), ("s0003", "c" * 40, others)):
+        one = {"submission": name, "agent": "agent-1", "commit": commit, "method": "methods/x.py", "family": None, **more}
+        append_jsonl(paths.ledger, {"kind": "submission", **one})
+    entry = unpacked(render(read_record(paths), {}))["s0003"]
+    assert entry["parents"] == ["s0001"] and entry["inspired"] == [["s0002", "s0002"]]
+
+
+METHOD = "def fit(w2s):\n    y = start(w2s)\n    y = keep(y, 0.5)\n    y = smooth(y, k=3)\n    return w2s.student().fit(w2s.texts, y)\n"
+
+
+def test_what_a_component_is_worth_is_told_once_for_each_code_and_never_by_another_order(tmp_path, monkeypatch):
+    paths = make_run(tmp_path)
+    keep, smooth = METHOD.splitlines(keepends=True)[2:4]
+    less = METHOD.replace(smooth, "")
+    reordered = METHOD.replace(keep + smooth, smooth + keep).replace("y = start", "y = begin")
+    mine = METHOD.replace("smooth(y, k=3)", "trim(y)") + "def trim(y):\n    return y[1:]\n"
+    other = mine.replace("[1:]", "[2:]")
+    sources = {"s0001": METHOD, "s0002": less, "s0003": f"import numpy\nFAMILY = 'b'\n{less}", "s0004": reordered, "s0005": mine, "s0006": other}
+    for name in sources:
+        add(paths, verdict(name, pgr=0.6 if name == "s0001" else 0.5))
+    record = read_record(paths)
+    record.source = sources.get
+    found = [(part.other, part.words) for part in components(record, "s0001")]
+    assert found == [
+        ("s0002", "without `smooth(k=3)` (the same code: s0003)"),
+        ("s0005", "`trim()` instead of `smooth(k=3)` (code 1 of 2 that do)"),
+        ("s0006", "`trim()` instead of `smooth(k=3)` (code 2 of 2 that do)"),
+    ]
 
 
 def test_all_posts_are_in_the_page_in_the_order_of_their_threads(closed, page):

@@ -133,6 +133,16 @@ def test_a_phone_is_not_scrolled_sideways(report, visit):
     assert page.evaluate(SIDEWAYS) <= 0 and page.locator("#panel").evaluate("(one) => one.scrollWidth - one.clientWidth") <= 0
 
 
+def test_what_matters_of_a_submission_is_seen_without_scrolling_sideways(report, visit):
+    page = visit(report).page
+    page.locator("#board-query").fill("evil.py")  # its flag is long
+    until(page, "document.querySelectorAll('#board tbody tr').length === 1")
+    edge = page.locator(".scroll.board").bounding_box()
+    for name in ("rank", "submission", "agent", "pgr", "lift", "flags", "method", "idea"):
+        for box in (page.locator(f"#board thead [data-key={name}]").bounding_box(), page.locator(f"#board tbody .c-{name}").bounding_box()):
+            assert edge["x"] <= box["x"] and box["x"] + box["width"] <= edge["x"] + edge["width"] <= 1280, (name, box)
+
+
 def in_order(text: str) -> str:
     """A key by which x_10 comes behind x_9."""
     return re.sub(r"\d+", lambda digits: digits[0].zfill(8), text)

@@ -104,6 +104,12 @@ def test_only_a_run_that_is_open_can_still_be_verified(record, still_open):
     assert not any("verify" in one["command"] for one in show_facts(record, "best")["commands"])
 
 
+def test_of_a_verification_that_was_cut_off_what_completes_it_is_offered_and_no_other(still_open):
+    cut = replace(still_open, events=[*still_open.events, {"event": "sealed-opening", "detail": "s0001", "time": "2026-11-20T09:00:00Z"}])
+    offered = [one["command"] for one in show_facts(cut, "s0002")["commands"]]
+    assert [command for command in offered if "verify" in command] == ["python aar.py verify big s0001"]
+
+
 def test_of_a_run_that_was_opened_the_code_is_shown_from_its_own_repository_and_nothing_is_offered_that_cannot_be(still_open):
     (still_open.paths.root / "opened.json").write_text("{}")
     try:
@@ -173,6 +179,22 @@ def test_what_waits_and_what_failed_is_shown_without_figures(tmp_path):
     assert "none yet: it waits to be scored" in show_text(show_facts(record, "s0002"))
     with pytest.raises(UserError, match="no best yet"):
         show_facts(record, "best")
+
+
+def test_of_what_was_rejected_no_cost_no_track_and_no_scoring_is_told(tmp_path):
+    paths = make_run(tmp_path)
+    wrong = {"pgr": None, "error": "methods/x.py, line 3: invalid syntax", "method_seconds": 0.0, "draws": 0}
+    add(paths, verdict("s0001", status="crashed", **wrong))
+    add(paths, verdict("s0002", status="rejected", **wrong))
+    crashed, rejected = (show_text(show_facts(read_record(paths), name)) for name in ("s0001", "s0002"))
+    assert "rejected: methods/x.py, line 3: invalid syntax" in rejected and "git show c0ffee" in rejected
+    for words in ("cost", "track ", "score it again"):
+        assert words in crashed and words not in rejected, words
+
+
+@pytest.mark.parametrize("said", ["S0005", "s5", "5", "s0005", "s00005"])
+def test_a_submission_may_be_named_as_people_say_it(said, still_open):
+    assert show_facts(still_open, said)["submission"] == "s0005"
 
 
 def test_a_public_record_of_an_open_run_shows_no_test_side_figures(still_open):

@@ -9,10 +9,13 @@ from state.config import note_person
 from state.errors import UserError
 from state.files import append_jsonl, utc_now
 from state.ledger import Ledger
-from tests.view.made import HOSTILE, add, make_run, verdict, write_state
+from state.record import read_record
+from swarm.access import open_for_submissions
+from tests.view.made import HOSTILE, add, as_another_user, make_run, verdict, write_state
 from tests.view.terminal import in_pipe, in_terminal
 from view.format import age_seconds
-from view.status import runs_facts, runs_text, status_facts, status_text
+from view.log import Follower, log_facts
+from view.status import UNREAD, runs_facts, runs_text, status_facts, status_text
 
 
 def test_a_run_whose_operator_is_gone_is_crashed_and_says_how_to_go_on(tmp_path):
@@ -219,6 +222,37 @@ def test_a_run_that_was_verified_says_so_here_and_among_the_runs_with_its_sealed
     assert (facts["state"], facts["verified"], facts["sealed"][0]["pgr"]) == ("finished", True, 0.44)
     assert "run first: verified (finished)" in status_text(facts) and "s0001 PGR 0.44 [0.39, 0.49]" in status_text(facts)
     assert runs_text(runs_facts(tmp_path)).splitlines()[1].split()[:2] == ["first", "verified"]
+
+
+@pytest.mark.parametrize(("detail", "command"), [("s0001, s0002 (control)", "verify first"), ("s0001, s0003", "verify first s0001 s0003")])
+def test_a_verification_that_was_cut_off_is_a_problem_with_the_command_that_completes_it(tmp_path, detail, command):
+    paths = make_run(tmp_path)
+    write_state(paths, "running")
+    with FileLock(paths.lock):
+        Ledger(paths.ledger).append("event", event="sealed-opening", agent=None, detail=detail)
+        assert not any("verification" in problem for problem in status_facts(paths)["problems"]), "somebody is at it"
+    facts = status_facts(paths)
+    words = f"the verification of run first was cut off: `python aar.py {command}` completes it"
+    assert facts["problems"] == [words] and facts["state"] == "finished", "`resume` would be refused"
+    with pytest.raises(UserError) as refused:
+        open_for_submissions(paths)
+    assert str(refused.value) == words
+    (paths.root / "opened.json").write_text("{}")
+    assert status_facts(paths)["problems"] == [], "of a run that was opened nothing can be completed here"
+
+
+def test_another_user_sees_the_status_without_sealed_verdicts_and_is_told_so(seen_by_all):
+    paths = make_run(seen_by_all)
+    add(paths, verdict("s0001"))
+    write_state(paths, "finished")
+    verify(paths)
+    paths.evaluator.chmod(0o700)
+    assert len(status_facts(paths)["sealed"]) == 1 and UNREAD not in status_facts(paths)["problems"]
+    with as_another_user():
+        facts = status_facts(paths)
+        told = log_facts(read_record(paths)), Follower(paths).more()
+    assert facts["verified"] and facts["sealed"] == [] and facts["problems"] == [UNREAD]
+    assert all(some and not any("0.44" in one["text"] for one in some) for some in told)
 
 
 def test_a_verified_run_without_a_state_is_over_and_not_fallen(tmp_path):

@@ -27,15 +27,23 @@ NICE = 19
 
 
 def write_report(paths: RunPaths, out: Path, public: bool, tell: Callable[[str], None] | None) -> dict:
-    """Write the report of the run at `paths` to `out`, in one step; {"file", "bytes", "submissions", "seconds"}.
+    """Write the report of the run at `paths` to `out`, in one step; {"file", "bytes", "submissions", "seconds"}. As `make_report`; UserError
+    also where the folder of `out` cannot be written to."""
+    began = time.monotonic()
+    data, submissions = make_report(paths, public, tell)
+    write(out, data)
+    return {"file": str(out), "bytes": len(data), "submissions": submissions, "seconds": round(time.monotonic() - began, 2)}
+
+
+def make_report(paths: RunPaths, public: bool, tell: Callable[[str], None] | None) -> tuple[bytes, int]:
+    """The report of the run at `paths` as one page, and of how many submissions it tells.
 
     `public`: as agents may see it, unless the run is closed. `tell`: gets a line where it takes long and there is no terminal for a bar;
-    None: nothing is shown. UserError where the run, or the folder of `out`, cannot be read or written.
+    None: nothing is shown. UserError where the run cannot be read.
     """
     from view.plots import charts  # matplotlib, which who only imports this module can do without
     from view.report.page import render
 
-    began = time.monotonic()
     with Patience("report", tell) as patience:
         patience.stage("reading the run")
         record = read_record(paths, public=public)
@@ -45,9 +53,7 @@ def write_report(paths: RunPaths, out: Path, public: bool, tell: Callable[[str],
         plots = charts(record, parts=parts)
         patience.stage(f"code and diffs of {len(record.submissions):,} submissions", total=len(record.submissions))
         text = render(record, plots, patience)
-    data = text.encode("utf-8", "replace")
-    write(out, data)
-    return {"file": str(out), "bytes": len(data), "submissions": len(record.submissions), "seconds": round(time.monotonic() - began, 2)}
+    return text.encode("utf-8", "replace"), len(record.submissions)
 
 
 def write(out: Path, data: bytes) -> None:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from dataclasses import dataclass, replace
 
 from state.record import Record
 from stats.ablation import KINDS, Difference, difference, steps
@@ -34,20 +35,34 @@ class Part:
 
 
 def candidates(record: Record, winner: str) -> list[tuple[str, Difference]]:
-    """The submissions that differ from `winner` in one statement, or only lack something; what lacks something comes first."""
+    """The submissions that differ from `winner` in one statement, or only lack something; what lacks something comes first. Of several
+    with the same code there is one, whose words name the others; other code that the same words fit is numbered."""
     source = record.source(winner)
     mine = steps(source) if source else None
     if mine is None:
         return []
-    found = []
+    alike: dict[tuple, list[tuple[str, Difference]]] = defaultdict(list)
     for name, verdict in record.verdicts.items():
         if name == winner or verdict["status"] != "scored" or verdict.get("same_as") or verdict.get("pgr") is None:
             continue
         other = steps(record.source(name) or "")
         apart = difference(mine, other) if other else None
         if apart is not None and (apart.size == 1 or apart.kind == "without"):
-            found.append((name, apart))
-    return sorted(found, key=lambda one: (KINDS.index(one[1].kind), one[1].size, one[0]))
+            alike[other.fit, frozenset(other.helpers.items())].append((name, apart))
+    found = sorted((_one_of(record, same) for same in alike.values()), key=lambda one: (KINDS.index(one[1].kind), one[1].size, one[0]))
+    several, seen = Counter(apart.words for _, apart in found), Counter()
+    for at, (name, apart) in enumerate(found):
+        seen[apart.words] += 1
+        if several[apart.words] > 1:
+            found[at] = name, replace(apart, words=f"{apart.words} (code {seen[apart.words]} of {several[apart.words]} that do)")
+    return found
+
+
+def _one_of(record: Record, same: list[tuple[str, Difference]]) -> tuple[str, Difference]:
+    """Of submissions with the same code the first that was measured on most draws, with the names of the others in its words."""
+    name, apart = max(same, key=lambda one: record.verdicts[one[0]].get("draws") or 0)
+    others = ", ".join(other for other, _ in same if other != name)
+    return name, replace(apart, words=f"{apart.words} (the same code: {others})") if others else apart
 
 
 def components(record: Record, winner: str) -> list[Part]:

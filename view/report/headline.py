@@ -6,20 +6,22 @@
 from __future__ import annotations
 
 import math
+import shlex
 from pathlib import PurePosixPath
 
 from state.config import is_person
 from state.ledger import NULL_STAMP
-from state.record import Record
+from state.record import Record, completing
 from stats.ablation import steps
 from stats.progress import compute_seconds
 from stats.ranking import contenders
 from stats.ranking import ranked as stats_ranked
 from stats.selection import Z, luck, own_noise, selection_gap
 from view.format import NONE_STAMP, clean, count, duration, figure, interval, lift_of, pgr_of, recipe_pgr_of
+from view.git_words import branch, git_words, is_opened
 from view.report.yardstick import library_figures, nearest_by_code, yardstick
 from view.scores import exposure_told
-from view.status import ALIVE, run_state
+from view.status import ALIVE, UNREAD, cut_off, run_state
 
 SMALL = 0.05
 """PGR that overfitting to public items may be worth without weakening a finding."""
@@ -55,8 +57,11 @@ def headline(record: Record) -> dict:
 def _state(record: Record) -> str:
     if record.closed:
         return "verified on the sealed part, closed"
+    if cut_off(record.paths, record.events):
+        return "verification cut off"
     now = run_state(record.paths, record.state)
     last = max((one.get("time") or "" for some in (record.verdicts.values(), record.events) for one in some), default="")
+    now = "stopped" if now == "crashed" and is_opened(record) else now
     goes_on = f"{now}, as of {last[11:19] or 'its start'} UTC: load it again for news"
     return {"finished": "finished, not verified", "stopped": "stopped, not verified", "crashed": "cut off, can go on"}.get(now, goes_on)
 
@@ -105,7 +110,7 @@ def _figures(record: Record, public: dict, sealed: dict | None) -> list[dict]:
             against = f"the same recipe on true labels reaches accuracy {figure(sealed['recipe_ceiling_accuracy'], digits=3)}"
             rows.append(_figure("PGR against its own recipe's ceiling", recipe_pgr_of(sealed), against, "#sealed"))
     found = luck(list(record.verdicts.values()))
-    chosen = f"the best of {found.count}: {figure(found.shrunken.get(name), digits=2)} when luck is taken off" if found else "chosen for this figure"
+    chosen = f"the best of {found.count}: {figure(found.shrunken.get(name), digits=2)} shrunk towards the others" if found else "chosen for this figure"
     rows += [_figure("PGR, public", pgr_of(public), chosen, f"#{name}"), _figure("lift over tuned naive, public", lift_of(public), f"{public['rung']} rung, {count(public['draws'], 'draw')}", f"#{name}")]
     best = library_figures(record)[:1]
     if best:
@@ -117,14 +122,25 @@ def _figures(record: Record, public: dict, sealed: dict | None) -> list[dict]:
 
 
 def _nearest(record: Record, name: str, sealed: dict) -> list[dict]:
-    """The known method that it is most like: by answers where that was measured, else by code."""
-    answers, near = sealed.get("nearest_by_predictions"), nearest_by_code(record, name)
-    if answers:
+    """The known methods that it is most like, by its code and by what it answers, or why that is not known."""
+    by_code = _figure("nearest in the library, by code", "n/a", "its code, or that of the library, cannot be read here", f"#{name}")
+    by_answers = _figure("nearest in the library, by answers", "n/a", "compared once it is verified on the sealed part", "#sealed")
+    if near := nearest_by_code(record, name) or sealed.get("nearest_by_code"):
+        by_code |= {"value": _file_name(near["method"]), "note": f"{near['similarity']:.0%} of its code"}
+    if answers := sealed.get("nearest_by_predictions"):
         words = f"{answers['agreement']:.0%} of its answers"
         if answers.get("over") is not None:
             words += f"; PGR over it {interval(answers['over'], answers['over_low'], answers['over_high'], signed=True)}, sealed"
-        return [_figure("nearest in the library", clean(PurePosixPath(answers["method"]).name, 60), words, "#audit")]
-    return [_figure("nearest in the library", clean(near["method"], 60), f"{near['similarity']:.0%} of its code", f"#{name}")] if near else []
+        by_answers |= {"value": _file_name(answers["method"]), "note": words, "href": "#audit"}
+    elif sealed:
+        by_answers["note"] = "not compared: fine-tuned students are too dear for it, or no method of the library could be run"
+    elif record.sealed_unread:
+        by_answers["note"] = UNREAD
+    return [by_code, by_answers]
+
+
+def _file_name(method: str) -> str:
+    return clean(PurePosixPath(method).name, 60)
 
 
 def _figure(label: str, value: str, note: str, href: str) -> dict:
@@ -139,7 +155,8 @@ def _believe(record: Record, public: dict, sealed: dict | None) -> list[dict]:
     """Checks, those that weigh most first."""
     checks = []
     if sealed is None:
-        checks.append(_check(None, "not verified: the public figure is that of the best of many and looks better than it is", "#sealed"))
+        why = f"it was verified, but {UNREAD}" if record.sealed_unread else "not verified"
+        checks.append(_check(None, f"{why}: the public figure is that of the best of many and looks better than it is", "#sealed"))
         if public.get("lift_low") is not None and public["lift_low"] <= 0:
             checks.append(_check(False, f"even in public its lift over tuned naive reaches 0: {lift_of(public)}", f"#{public['submission']}"))
     elif sealed.get("lift_low") is None:
@@ -156,8 +173,7 @@ def _believe(record: Record, public: dict, sealed: dict | None) -> list[dict]:
         text = "the sealed part of this task was opened for the first time here" if opened == 1 else (
             f"the sealed part was opened {opened} times here: who chooses among runs by it widens the interval (`compare` does)")
         checks.append(_check(True if opened == 1 else None, text, "#sealed"))
-    flags = [*(public.get("flags") or ()), *((sealed or {}).get("flags") or ())]
-    checks.append(_check(not flags, f"flagged: {clean(', '.join(dict.fromkeys(flags)), 200)}" if flags else "no audit raised a flag", "#audit"))
+    checks.append(_flags(record, public, sealed))
     checks += _against_the_known(record, public)
     shuffled, pgr = public.get("permuted_pgr"), public.get("pgr")
     if shuffled is not None and pgr:
@@ -175,6 +191,17 @@ def _believe(record: Record, public: dict, sealed: dict | None) -> list[dict]:
         bound = "only the sealed part tells what was gained by that" if told.pgr is None else f"who used them all gains at most {told.pgr:.2f} PGR"
         checks.append(_check(True if told.pgr is not None and told.pgr <= SMALL else None, f"{told.verdicts} verdicts told of the public items: {bound}", "#audit"))
     return checks + [_check(False, stamp, "#audit") for stamp in _stamps(record) if stamp != NONE_STAMP]
+
+
+def _flags(record: Record, public: dict, sealed: dict | None) -> dict:
+    """Whether an audit flagged the winner, and how many of the others."""
+    flags = [*(public.get("flags") or ()), *((sealed or {}).get("flags") or ())]
+    words = f"flagged: {clean(', '.join(dict.fromkeys(flags)), 200)}" if flags else "no audit flagged it"
+    others = [verdict for verdict in record.verdicts.values() if verdict["submission"] != public["submission"]]
+    flagged, out = sum(bool(one.get("flags")) for one in others), sum(one.get("track") == "disqualified" for one in others)
+    if others:
+        words += f"; of the others {flagged:,} {'was' if flagged == 1 else 'were'} flagged, {out:,} disqualified"
+    return _check(not flags, words, "#audit")
 
 
 def _against_the_known(record: Record, public: dict) -> list[dict]:
@@ -252,13 +279,16 @@ def _next(record: Record, public: dict | None) -> list[dict]:
     now = run_state(record.paths, record.state)
     if not record.closed and now in ALIVE:
         rows.insert(0, {"text": "see what it is doing now", "command": f"python aar.py status {run} --watch"})
-    elif not record.closed:
+    elif opening := cut_off(record.paths, record.events):
+        rows.append({"text": "complete its verification, which was cut off", "command": completing(run, opening)})
+    elif not record.closed and not is_opened(record):
         rows += _goes_on(record, now)
         rows.append({"text": "score it once on the sealed part, which closes the run", "command": f"python aar.py verify {run}"})
-    else:
+    elif record.closed:
         rows.append({"text": "score it, as it is, on other tasks", "command": f"python aar.py transfer {run}"})
         rows.append({"text": "take it over as a clean branch, an idea a commit", "command": f"python aar.py finalize {run} {name}"})
-    rows.append({"text": "see all that its agent did", "command": f"git log {record.config.get('base', '')[:12]}..aar/{run}/{clean(public['agent'], 40)}"})
+    told = [*git_words(record, on_a_page=True), "log", f"{record.config.get('base', '')[:12]}..{branch(record, clean(public['agent'], 40))}"]
+    rows.append({"text": "see all that its agent did", "command": shlex.join(told)})
     rows.append({"text": "try another prompt, and see which is better", "command": f"python aar.py compare {run} OTHER_RUN"})
     return rows
 

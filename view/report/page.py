@@ -50,7 +50,7 @@ TITLES = {
     "audit": ("Audits", "Audits and isolation"),
 }
 """Section -> its name in the contents, its title; in the order of the page."""
-FORUM = "Figures above the words of a post were filled in by the run, rounded as agents are told them; figures within the words were typed."
+FORUM = "Figures above the words of a post were filled in by the run, coarser, as agents were told them; figures within the words were typed."
 ALWAYS = {"headline", "agents", "leaderboard", "sealed", "forum"}
 BACKTICKS = re.compile(r"`([^`\n]+)`")
 SUBMISSION = re.compile(r"\bs\d{4,}\b")

@@ -16,10 +16,10 @@ from state.files import read_jsonl
 from state.record import Record
 from stats.selection import luck
 from view.format import clean, clean_lines, count, figure, interval, lift_of, pgr_of, recipe_pgr_of
+from view.git_words import git_words, is_opened
 from view.report.code import Colours, Pool, diff, was_cut
 from view.report.data import packed
 from view.report.table import CHUNK
-from view.report.yardstick import OPENED
 
 MOST_LINKS = 40
 ENDS = ("_low", "_high")
@@ -114,6 +114,7 @@ class Panels:
         record, said = self.record, self.record.submissions[name]
         verdict = record.verdicts.get(name, {})
         parents = [parent for parent in said.get("parents") or () if parent in record.submissions]
+        inspired = [one for one in said.get("inspired_by") or () if one not in {record.submissions[parent]["commit"] for parent in parents}]
         source, sealed = record.source(name), self.sealed.get(name, {})
         entry = {
             "status": clean(verdict.get("status") or "waiting", 20), "track": clean(verdict.get("track") or "", 20),
@@ -123,7 +124,7 @@ class Panels:
             "flags": [clean(flag, 60) for flag in verdict.get("flags") or ()],
             "reasons": [clean(reason, 400) for reason in verdict.get("reasons") or ()],
             "error": clean_lines(verdict.get("error") or "", 4000).strip(), "predicted": predicted(said, verdict), "parents": parents[:MOST_LINKS],
-            "inspired": [self._inspired(one) for one in said.get("inspired_by") or ()][:MOST_LINKS], "children": self.children[name][:MOST_LINKS],
+            "inspired": [self._inspired(one) for one in inspired[:MOST_LINKS]], "children": self.children[name][:MOST_LINKS],
             "more": max(0, len(self.children[name]) - MOST_LINKS), "posts": self.posts[name][:MOST_LINKS],
             "commands": self._commands(name, said, parents), "ledger": self._ledger(name), "sealed_line": self._sealed_line(name), "code": None, "diff": None,
         }  # fmt: skip
@@ -144,8 +145,7 @@ class Panels:
 
     def _commands(self, name: str, said: dict, parents: list[str]) -> list[list[str]]:
         run, commit, method = self.record.name, said["commit"][:12], said["method"]
-        opened = (self.record.paths.root / OPENED).exists()  # its own repository has the commits, and it has no secret to score with
-        git = ["git", "--git-dir", f".aar/runs/{run}/repo.git"] if opened else ["git"]
+        opened, git = is_opened(self.record), git_words(self.record, on_a_page=True)
         found = [["read it", shlex.join([*git, "show", f"{commit}:{method}"])]]
         if parents:
             other = self.record.submissions[parents[0]]

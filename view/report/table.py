@@ -34,22 +34,23 @@ class Column:
 COLUMNS = (
     Column("rank", "rank", True, about="by the lower bound of PGR, a track and a rung each for itself"),
     Column("submission", "submission"),
-    Column("pgr", "PGR", True, True, "0: no better than the teacher, 1: as good as true labels; with its 95 % interval"),
-    Column("low", "lower", True, True, "lower end of the interval, by which the leaderboard is ordered"),
-    Column("shrunk", "shrunk", True, True, "what is left of PGR when the luck of the best of many is taken off"),
-    Column("lift", "lift", True, True, "over the tuned naive student, paired on draws and items"),
-    Column("track", "track"),
-    Column("rung", "rung"),
     Column("agent", "agent"),
+    Column("pgr", "PGR", True, True, "0: no better than the teacher, 1: as good as true labels; with its 95 % interval"),
+    Column("lift", "lift", True, True, "over the tuned naive student, paired on draws and items"),
+    Column("flags", "flags", about="what audits found, or why it was not scored"),
     Column("method", "method"),
     Column("idea", "idea", about="in the words of its author"),
+    Column("track", "track"),
     Column("family", "family"),
-    Column("draws", "draws", True, True),
+    Column("shrunk", "shrunk", True, True, "what is left of PGR when the luck of the best of many is taken off"),
     Column("predict", "predicted", True, True, "the PGR that its author expected"),
-    Column("flags", "flags", about="what audits found, or why it was not scored"),
+    Column("draws", "draws", True, True),
     Column("seconds", "seconds", True, True, "in the method itself"),
     Column("at", "time", True, about="since the run's start"),
+    Column("low", "lower", True, True, "lower end of the interval, by which the leaderboard is ordered"),
+    Column("rung", "rung"),
 )
+"""In this order: the first, down to the idea, are seen in a window of 1280 pixels without scrolling sideways (static/report.css)."""
 FIELDS = ("submission", "rank", "agent", "method", "idea", "family", "track", "status", "rung", "draws", "pgr", "low", "high",
           "shrunk", "lift", "lift_low", "lift_high", "predict", "flags", "seconds", "at", "chunk")  # fmt: skip
 BAR = (0.0, 1.0)
@@ -92,6 +93,8 @@ def _row(record: Record, verdict: dict, rank: int | None, shrunk: float | None) 
         flags = ", ".join([f"same code as {verdict['same_as']}", *([flags] if flags else [])])
     elif status not in ("scored", "waiting"):
         flags = f"{status}: {failure_words(verdict)}"
+    elif (track := verdict.get("track") or "main") != "main":
+        flags = f"{track}: {flags}" if flags else track
     return {
         "submission": name, "rank": rank, "agent": clean(verdict.get("agent") or "", 40),
         "method": clean(PurePosixPath(verdict.get("method") or "").name, 80), "idea": clean(said.get("message") or "", 180),

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import PurePosixPath
 
-from state.record import Record
+from state.record import Record, cut_off_words
 from stats.selection import owed_to_selection
 from view.format import clean, count, figure, lift_of, pgr_of, recipe_pgr_of
 from view.scores import failure_words
+from view.status import UNREAD, cut_off
 from view.transfer import MARK
 
 
@@ -15,9 +16,7 @@ def sealed_section(record: Record) -> dict:
     """Sealed figures beside the public ones of the same submissions; where nothing was opened, that."""
     about = {"id": "sealed", "title": "On the sealed part", "tables": [], "notes": []}
     if not record.sealed:
-        waits = "Nothing of this run is shown from the sealed part while it accepts submissions." if record.public and not record.closed else (
-            "The sealed part was not opened for this run: all figures here are from the public part, on which the best were chosen.")
-        return {**about, "intro": f"{waits} `python aar.py verify {record.name}` opens it once, and closes the run."}
+        return {**about, "intro": _why_none(record)}
     header = ["submission", "sealed PGR", "public PGR", "role", "sealed lift", "public lift", "own ceiling PGR", "draws", "method"]
     rows, notes = [], []
     for verdict in record.sealed:
@@ -40,6 +39,18 @@ def sealed_section(record: Record) -> dict:
     opened = f" It has been opened {count(openings, 'time')} for this task on this machine." if openings else ""
     intro = f"Items and draws that gave no feedback to anybody. Finalists were chosen by their public figures, controls by chance.{opened}"
     return {**about, "intro": intro, "tables": [_table("Sealed figures beside the public ones", header, rows, [*header[1:3], *header[4:8]])], "notes": notes}
+
+
+def _why_none(record: Record) -> str:
+    """Why there are no sealed figures, and what to do about it."""
+    if record.sealed_unread:
+        return f"The winner was verified, but {UNREAD}."
+    if opening := cut_off(record.paths, record.events):
+        words = cut_off_words(record.name, opening)
+        return f"{words[:1].upper()}{words[1:]}. Until then no sealed figure is shown."
+    waits = "Nothing of this run is shown from the sealed part while it accepts submissions." if record.public and not record.closed else (
+        "The sealed part was not opened for this run: all figures here are from the public part, on which the best were chosen.")
+    return f"{waits} `python aar.py verify {record.name}` opens it once, and closes the run."
 
 
 def transfer_section(record: Record) -> dict | None:
