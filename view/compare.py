@@ -145,7 +145,8 @@ def _without_best(name: str, points: Sequence[Point], end: float) -> list[str]:
     if why == NOTHING:
         return [f"{name} has nothing that competes: its `area` and `best` are n/a, and no difference in them is told"]
     if why is None and best_at(points, "evaluations", end) is None:
-        return [f"{name} has nothing that competes among its first {count(int(end), 'evaluation')}: its `best` there is n/a, and no difference in it is told"]
+        first = count(int(end), "evaluation")
+        return [f"{name} has nothing that competes among its first {first}: its `best` there is n/a, and no difference in it is told"]
     return []
 
 

@@ -294,8 +294,9 @@ roots = sys.argv[1:]
 found = set()
 skip = ('/proc/', '/sys/', '/usr/', sys.prefix, sys.base_prefix)
 for root in roots:
-    for folder, _, names in os.walk(root):
+    for folder, folders, names in os.walk(root):
         if (folder + '/').startswith(skip) and root == '/':
+            folders.clear()
             continue
         for name in names:
             path = os.path.join(folder, name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -45,6 +46,17 @@ def make_run(repository: Path, name: str = "first", agents: int = 2, isolation: 
         lines += ["[[agents]]", f'name = "agent-{number}"', f'direction = "idea-{number}"', 'researcher = "search"']
     paths.toml.write_text("\n".join(lines) + "\n")
     return paths
+
+
+def commit_of(paths: RunPaths, folder: Path, files: dict[str, str]) -> str:
+    """A commit in a run's own repository that holds these files."""
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    git = ["git", "-c", "user.name=x", "-c", "user.email=x@x", "-c", "init.defaultBranch=main", "--git-dir", str(paths.repo), "--work-tree", str(folder)]
+    for words in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "base"]):
+        subprocess.run([*git, *words], check=True, cwd=folder)
+    return subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
 
 
 def write_state(paths: RunPaths, state: str, **fields: object) -> dict:

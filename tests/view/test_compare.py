@@ -4,7 +4,6 @@ import html
 import json
 import re
 import shutil
-import subprocess
 
 import pytest
 
@@ -13,7 +12,7 @@ from state.files import append_jsonl
 from state.paths import RunPaths
 from state.record import read_record
 from tests.view.browser import chromium, visit  # noqa: F401
-from tests.view.made import HOSTILE, add, make_run, verdict, write_state
+from tests.view.made import HOSTILE, add, commit_of, make_run, verdict, write_state
 from view.compare import compare_facts, compare_text, split_sides
 from view.compare_page import render_compare, write_compare
 from view.recipes import recipe
@@ -301,17 +300,6 @@ def test_replicates_of_one_seed_are_said_to_be(tmp_path):
     assert [words for words in compare_facts(found)["problems"] if "same seed" in words] == [
         "side B: some of its runs have the same seed and may differ less than runs do"
     ]
-
-
-def commit_of(paths, folder, files):
-    """A commit in a run's own repository that holds these files."""
-    for name, text in files.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(text)
-    git = ["git", "-c", "user.name=x", "-c", "user.email=x@x", "-c", "init.defaultBranch=main", "--git-dir", str(paths.repo), "--work-tree", str(folder)]
-    for words in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "base"]):
-        subprocess.run([*git, *words], check=True, cwd=folder)
-    return subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
 
 
 def test_code_that_differs_parts_no_sides_but_is_told(tmp_path):

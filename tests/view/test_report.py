@@ -19,7 +19,7 @@ from state.ledger import AGENT_FIELDS, Ledger
 from state.paths import RunPaths
 from state.record import read_record
 from tests.view.big import HOSTILE, make_big_run
-from tests.view.made import add, make_run, verdict
+from tests.view.made import add, commit_of, make_run, verdict
 from view.report import build, code
 from view.report.components import components
 from view.report.data import packed, script_json
@@ -263,7 +263,7 @@ def test_a_parent_is_not_told_again_as_what_inspired_it(tmp_path):
 METHOD = "def fit(w2s):\n    y = start(w2s)\n    y = keep(y, 0.5)\n    y = smooth(y, k=3)\n    return w2s.student().fit(w2s.texts, y)\n"
 
 
-def test_what_a_component_is_worth_is_told_once_for_each_code_and_never_by_another_order(tmp_path, monkeypatch):
+def test_what_a_component_is_worth_is_told_once_for_each_code_and_never_by_another_order(tmp_path):
     paths = make_run(tmp_path)
     keep, smooth = METHOD.splitlines(keepends=True)[2:4]
     less = METHOD.replace(smooth, "")
@@ -271,11 +271,10 @@ def test_what_a_component_is_worth_is_told_once_for_each_code_and_never_by_anoth
     mine = METHOD.replace("smooth(y, k=3)", "trim(y)") + "def trim(y):\n    return y[1:]\n"
     other = mine.replace("[1:]", "[2:]")
     sources = {"s0001": METHOD, "s0002": less, "s0003": f"import numpy\nFAMILY = 'b'\n{less}", "s0004": reordered, "s0005": mine, "s0006": other}
+    commit = commit_of(paths, tmp_path / "tree", {f"methods/{name}.py": source for name, source in sources.items()})
     for name in sources:
-        add(paths, verdict(name, pgr=0.6 if name == "s0001" else 0.5))
-    record = read_record(paths)
-    record.source = sources.get
-    found = [(part.other, part.words) for part in components(record, "s0001")]
+        add(paths, verdict(name, pgr=0.6 if name == "s0001" else 0.5, commit=commit, method=f"methods/{name}.py"))
+    found = [(part.other, part.words) for part in components(read_record(paths), "s0001")]
     assert found == [
         ("s0002", "without `smooth(k=3)` (the same code: s0003)"),
         ("s0005", "`trim()` instead of `smooth(k=3)` (code 1 of 2 that do)"),
