@@ -44,6 +44,8 @@ class RunPaths:
         self.forum = self.board / "forum"
         self.spend = self.root / "spend.jsonl"
         self.control = self.root / "control.sock"
+        self.opened = self.root / "opened.json"
+        """Of a run that was opened from a bundle, to be looked at: {"file", "sha256", "time", "packed", "mirrored"}."""
 
     def agent(self, name: str) -> Path:
         """The folder of one agent: worktree/, home/, transcript.jsonl, agent.log, door.sock, model.sock."""

@@ -14,9 +14,6 @@ from state.paths import RunPaths
 from state.record import cut_off_words, is_closed, last_opening
 from swarm.repo import RunRepo
 
-OPENED = "opened.json"
-"""In the folder of a run that was opened from a bundle: {"file", "sha256", "time", "packed", "mirrored"}."""
-
 
 def load_config(paths: RunPaths) -> dict:
     """run.toml and the people who joined since."""
@@ -39,7 +36,7 @@ def open_repo(paths: RunPaths, config: dict) -> RunRepo:
 def read_opened(paths: RunPaths) -> dict | None:
     """What is known of the bundle that a run was opened from; None where it is a run of this machine."""
     try:
-        return json.loads((paths.root / OPENED).read_text())
+        return json.loads(paths.opened.read_text())
     except FileNotFoundError:
         return None
 

@@ -21,7 +21,7 @@ import tomli_w
 from state.errors import UserError
 from state.files import utc_now, write_atomic
 from state.paths import NAME, RunPaths, runs_folder
-from swarm.access import OPENED, open_repo
+from swarm.access import open_repo
 from swarm.bundle_file import MOST_BYTES, REPO, Manifest, read_bundle, sha256_of
 from swarm.bundle_git import git, unpack
 from swarm.bundle_paths import unpublished
@@ -85,7 +85,7 @@ def _settle(folder: Path, config: dict, manifest: Manifest, file: Path, user_git
         state["agents"] = {name: {**agent, "pid": None} for name, agent in state.get("agents", {}).items()}
         (folder / "state.json").write_text(json.dumps(state, indent=1))
     note = {"file": file.name, "sha256": sha256_of(file), "time": utc_now(), "packed": manifest.time, "mirrored": False}
-    (folder / OPENED).write_text(json.dumps(note))
+    RunPaths(folder).opened.write_text(json.dumps(note))
 
 
 def _words(paths: RunPaths, manifest: Manifest) -> str:
@@ -109,6 +109,6 @@ def _mirror(paths: RunPaths, config: dict, manifest: Manifest) -> str:
         return f"your repository has branches aar/{manifest.run}/* already, which stay as they are; {here}"
     if problem := open_repo(paths, config).mirror():
         return f"{one_line(problem, 300)}; {here}"
-    note = json.loads((paths.root / OPENED).read_text())
-    write_atomic(paths.root / OPENED, json.dumps({**note, "mirrored": True}))
+    note = json.loads(paths.opened.read_text())
+    write_atomic(paths.opened, json.dumps({**note, "mirrored": True}))
     return f"its branches are in your repository: git log --branches='aar/{manifest.run}/*' --not {manifest.base[:12]}"

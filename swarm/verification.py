@@ -15,6 +15,7 @@ from state.errors import UserError
 from state.files import read_jsonl, write_atomic
 from state.ledger import NULL_STAMP, Ledger
 from state.paths import RunPaths
+from state.record import CONTROL
 from stats.ranking import contenders
 from stats.selection import owed_to_selection
 from swarm.access import hold_run, load_config, open_repo
@@ -57,7 +58,7 @@ def verify(
             progress(len(verdicts), len(submissions) + len(drawn))
 
         progress(0, len(submissions) + len(drawn))
-        detail = ", ".join([*submissions, *(f"{name} (control)" for name in drawn)])
+        detail = ", ".join([*submissions, *(f"{name}{CONTROL}" for name in drawn)])
         Ledger(paths.ledger).append("event", event="sealed-opening", agent=None, detail=detail)
         open_sealed(paths, [*submissions, *(["--controls", *drawn] if drawn else [])], note)
         sealed = read_jsonl(paths.evaluator / "sealed.jsonl")

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from state.record import Record
-from view.status import OPENED
 from view.summary import shown
 
 
 def is_opened(record: Record) -> bool:
     """Whether a run was opened from a bundle: it is there to be read, with a repository of its own and no secret to score with."""
-    return (record.paths.root / OPENED).exists()
+    return record.paths.opened.exists()
 
 
 def git_words(record: Record, on_a_page: bool = False) -> list[str]:

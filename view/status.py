@@ -25,8 +25,6 @@ from view.screen import painted, screen, state_words
 ALIVE = ("starting", "running", "open", "stopping")
 """What an operator says of a run while it lives; `open`: for people only, its agents have stopped."""
 MONEY = ("spend_dollars", "spend_limit", "spend_tokens", "turns", "dollars_an_hour", "dollars_a_verdict", "dollars_a_point")
-OPENED = "opened.json"
-"""In the folder of a run that was opened from a bundle (swarm/access.py)."""
 UNREAD = "evaluator/sealed.jsonl is another user's: sealed verdicts are not shown here, board/verification.md has their figures"
 """What is said of a run that was verified by somebody else on this machine."""
 SILENT_SECONDS = 30.0
@@ -57,7 +55,7 @@ def cut_off(paths: RunPaths, events: list[dict]) -> dict | None:
     """The event of an opening of the sealed part that nobody is at any more, and that did not come to its end; None where there is none,
     or the run was opened from a bundle: there it cannot be completed."""
     opening = last_opening(events)
-    if opening is None or (paths.root / OPENED).exists() or operator_lives(paths):
+    if opening is None or paths.opened.exists() or operator_lives(paths):
         return None
     return None if is_closed(paths, events) else opening
 
@@ -95,7 +93,7 @@ class Follower:
         if len(state.get("agents", {})) > len(self.config["agents"]):  # somebody joined
             self.config = read_config(self.paths)
         verified = now not in ALIVE and is_closed(self.paths, self.ledger.events)
-        opened = (self.paths.root / OPENED).exists()
+        opened = self.paths.opened.exists()
         cut = None if verified else cut_off(self.paths, self.ledger.events)
         if now == "crashed" and (verified or cut or opened):  # whatever its operator was doing, nothing is left to go on with
             now = "finished" if verified or cut else "stopped"

@@ -18,8 +18,6 @@ from stats.progress import best_at, curve
 from stats.ranking import ranked
 
 MOST_RUNS = 20
-OPENED = "opened.json"
-"""Lies in the folder of a run that was opened from a bundle."""
 
 
 def library_figures(record: Record) -> list[dict]:
@@ -58,7 +56,7 @@ def nearest_by_code(record: Record, submission: str) -> dict | None:
 def _search_curves(repository: str, task: str, but: str) -> tuple:
     found = []
     for paths in all_runs(repository)[-MOST_RUNS:]:
-        if paths.name == but or (paths.root / OPENED).exists():  # figures that came from elsewhere
+        if paths.name == but or paths.opened.exists():  # figures that came from elsewhere
             continue
         try:
             other = read_record(paths)
