@@ -1,7 +1,8 @@
 # Everything from a fresh clone, with only git and Python >= 3.10: no root, no GPU, no key.
 #
 #   make run     set up, prepare the task `reviews` (once a machine), let nine agents do research for ten minutes
-#   make test    set up, run all tests (downloads are kept in .aar-home/, or in AAR_HOME where that is set)
+#   make test    set up, run all tests (downloads are kept in .aar-home/, or in AAR_HOME where that is set; what tests
+#                prepare, in a folder `tests` in it)
 #   make bench   the figures of bench/, written to bench/results/, all of them one after the other. One alone, with
 #                its own options: make bench BENCH=spine ARGS="--only smoke" (python -m bench.spine --help says which)
 #   make pictures RUN=name    the pictures of the README, taken of a run (needs a chromium)
@@ -41,7 +42,6 @@ run: setup
 test: export AAR_HOME := $(or $(AAR_HOME),$(CURDIR)/.aar-home)
 test: export OMP_NUM_THREADS := 1
 test: setup
-	$(AAR) prepare smoke
 	$(KEYLESS) $(VENV)/bin/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 bench: setup

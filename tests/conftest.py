@@ -14,9 +14,11 @@ from pathlib import Path
 import pytest
 
 from state.paths import RunPaths
+from tests.home import same_secret, use_home_of_tests
 
 ROOT = Path(__file__).resolve().parent.parent
-os.environ.setdefault("AAR_HOME", str(ROOT / ".aar-home"))
+if "PYTEST_XDIST_WORKER" not in os.environ:  # workers are told by who starts them
+    use_home_of_tests(ROOT / ".aar-home")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 for name in list(os.environ):
     if re.match(r"(ANTHROPIC|CLAUDE)_", name) or re.search(r"_(API_KEY|AUTH_TOKEN|ACCESS_TOKEN)$", name):
@@ -32,6 +34,15 @@ LONG = (
 """Files that take longest begin first: files are dealt to workers as a whole, and the last one should be a short one."""
 
 
+def pytest_configure(config):
+    """The task `smoke` is prepared before anything else, once, by the process that starts the workers."""
+    if "PYTEST_XDIST_WORKER" not in os.environ and not config.option.collectonly and not config.option.help:
+        from eval.prepare import prepare
+
+        with same_secret():
+            prepare("smoke")
+
+
 def pytest_collection_modifyitems(items):
     def place(item) -> int:
         name = item.path.relative_to(ROOT / "tests").as_posix()
@@ -42,11 +53,9 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(scope="session")
 def smoke():
-    """The prepared task `smoke`, built under AAR_HOME where it is not there yet."""
-    from eval.prepare import prepare
+    """The prepared task `smoke`."""
     from eval.prepared import open_prepared
 
-    prepare("smoke", quiet=True)
     return open_prepared("smoke")
 
 

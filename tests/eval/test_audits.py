@@ -15,6 +15,7 @@ from eval.scan import scan
 from eval.score import Anchored
 from eval.slots import Slot
 from eval.task import load_task
+from tests.home import same_secret
 
 METHODS = Path(__file__).parents[2] / "methods"
 COLLECTS = """
@@ -60,8 +61,7 @@ def prepared():
         "name": "smoke-audits", "strong": "minilm-l6", "views": ("mean:6",), "labelled": 60, "pool": 240, "search_draws": 3, "sealed_draws": 1,
         "data": task.data.model_copy(update={"questions": 110}),
     })  # fmt: skip
-    with pytest.MonkeyPatch.context() as patch:  # the same rows, draws and teachers every time: so few say little about others
-        patch.setattr("eval.prepare.secrets.token_bytes", lambda count: b"a" * count)
+    with pytest.MonkeyPatch.context() as patch, same_secret():
         patch.setattr("eval.practice.QUESTIONS", 24)  # nobody practises here
         prepare_task(task, quiet=True)
     return Prepared(task, TaskFolder(task))

@@ -10,6 +10,7 @@ from eval.score import correctness
 from eval.slots import Slot
 from eval.task import Split, load_task
 from tests.eval.checked import CHECK
+from tests.home import same_secret
 
 ZERO_SHOT = """
 class Model:
@@ -63,7 +64,7 @@ def prepared(smoke):
         "student_seeds": 1, "memory_mib": 3000,
         "split": Split(validation=(0, 40), public=(500, 560), sealed=(3500, 3540), region=(6500, 6680)),
     })  # fmt: skip
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, same_secret():
         patch.setattr("eval.practice.QUESTIONS", 24)  # nobody practises here
         prepare_task(task, quiet=True, prompts=True)
     return Prepared(task, TaskFolder(task))

@@ -11,6 +11,7 @@ from eval.score import Anchored, correctness
 from eval.slots import Slot
 from eval.task import FineTuning, Split
 from tests.eval.checked import CHECK
+from tests.home import same_secret
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +22,7 @@ def prepared(smoke):
         "finetune": FineTuning(method="full", head="head", epochs=2, lr=2e-4, batch=16, max_tokens=40),
         "split": Split(validation=(0, 80), public=(500, 750), sealed=(3500, 3560), region=(6500, 6850)),
     })  # fmt: skip
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, same_secret():
         patch.setattr("eval.practice.QUESTIONS", 24)  # nobody practises here
         prepare_task(task, quiet=True)
     return Prepared(task, TaskFolder(task))
@@ -54,5 +55,5 @@ def fit(w2s):
     assert outcome.error is None and outcome.status == "scored"
     right = correctness(prepared, "search", outcome.predictions)
     figures = Anchored.of(prepared, "search", [0]).figures(right)
-    # Better than chance, by a one-sided test at 5 %: a fresh secret may deal a poor teacher (.550 of 484 items was met, .58 elsewhere).
+    # Better than chance, by a one-sided test at 5 %: .552 of 246 items; .654 with the draws of `same_secret`.
     assert right.mean() > 0.5 + 1.645 * np.sqrt(0.25 / right.shape[-1]) and np.isfinite(figures["accuracy"])

@@ -17,6 +17,7 @@ from eval.task import FineTuning, ImportedAnchors, Split, TeacherSpec
 from state.paths import aar_home
 from tests.eval.checked import CHECK
 from tests.eval.tiny import save_tiny
+from tests.home import same_secret
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +33,7 @@ def prepared(smoke, tmp_path_factory):
         "sealed_draws": 1, "student_seeds": 1, "anchor_draws": 1, "memory_mib": 3000, "fit_seconds": 60.0, "verify_fit_seconds": 90.0,
         "split": Split(validation=(0, 60), public=(500, 600), sealed=(3500, 3600), region=(6500, 6800)),
     })  # fmt: skip
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, same_secret():
         patch.setitem(os.environ, "AAR_HOME", str(home))
         patch.setattr("eval.practice.QUESTIONS", 24)  # nobody practises here
         prepare_task(task, quiet=True)

@@ -28,7 +28,7 @@ def range_on(task):
         except UserError as error:
             if "not prepared" not in str(error):
                 raise
-            pytest.skip(f"task {task} is not prepared: python aar.py prepare {task}")
+            pytest.skip(f"task {task} is not prepared: AAR_HOME=.../tests python aar.py prepare {task}")
         with contextlib.closing(place):
             yield place
 

@@ -1,0 +1,34 @@
+"""The home of the tests, `tests` in AAR_HOME: models and downloads are those of AAR_HOME, prepared tasks are of its own and deal the
+same items on every machine. With secrets by chance each machine would be another sample, and every bound on a figure would
+fail on some of them; a run of the tests would also open the sealed part of a task that research goes on with."""
+
+import contextlib
+import hashlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+SHARED = ("models", "packages")
+
+
+def use_home_of_tests(default: Path) -> None:
+    """AAR_HOME becomes `tests` in AAR_HOME, or in `default` where it is not set."""
+    outer = Path(os.environ.get("AAR_HOME") or default).absolute()
+    home = outer / "tests"
+    home.mkdir(parents=True, exist_ok=True)
+    for name in SHARED:
+        (outer / name).mkdir(mode=0o700, exist_ok=True)
+        with contextlib.suppress(FileExistsError):
+            (home / name).symlink_to(outer / name)
+    os.environ["AAR_HOME"] = str(home)
+
+
+@contextlib.contextmanager
+def same_secret(word: str = "tests") -> Iterator[None]:
+    """What is prepared within has the secret that follows from `word`: the same rows, draws and teachers every time."""
+    secret = hashlib.sha256(word.encode()).digest()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("eval.prepare.secrets.token_bytes", lambda count: secret[:count])
+        yield
