@@ -99,9 +99,9 @@ def transfer(what: tuple[str, ...], tasks: str | None, prepare_first: bool, allo
     from view.baselines import ScoringProgress
     from view.transfer import transfer_text
 
-    isolation = walls(allow_unisolated)
     if prepare_first and not tasks:
         raise UserError("--prepare: say with --tasks which tasks, such as --tasks news,tweets")
+    isolation = walls(allow_unisolated)
     for task in tasks.split(",") if prepare_first else ():
         from eval.prepare import prepare as build
 

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import ast
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
 ODD = (SyntaxError, ValueError, TypeError, RecursionError, MemoryError)
 """What parsing and writing down somebody's code may raise."""
+MOST_KNOWN = 50_000
 MOST = 3
 """Statements in which methods may differ."""
 KINDS = ("without", "instead", "constants", "also")
@@ -49,10 +50,30 @@ def steps(source: str) -> Steps | None:
         named = {name: node for node in tree.body for name in _names(node)}
         if not isinstance(named.get("fit"), ast.FunctionDef):
             return None
-        found = list(_statements(named.pop("fit").body))
-        return Steps(tuple(map(ast.unparse, found)), {name: _code(node) for name, node in named.items()})
+        lines = source.encode().splitlines(keepends=True)
+        found = [_written(node, lines, ast.unparse) for node in _statements(named.pop("fit").body)]
+        return Steps(tuple(found), {name: _written(node, lines, _code) for name, node in named.items()})
     except ODD:
         return None
+
+
+_known: dict[tuple[Callable, type, bytes], str] = {}
+"""What was written down before, by how, its kind and its text: most of a method is what stood in the one that it descends from."""
+
+
+def _written(node: ast.AST, lines: list[bytes], how: Callable[[ast.AST], str]) -> str:
+    """What `how` makes of a node of the file with these lines."""
+    first = min([node.lineno, *(one.lineno for one in getattr(node, "decorator_list", ()))])
+    text = lines[first - 1 : node.end_lineno]
+    if first == node.lineno:
+        text[-1] = text[-1][: node.end_col_offset]
+        text[0] = text[0][node.col_offset :]
+    key = how, type(node), b"".join(text)
+    if key not in _known:
+        if len(_known) >= MOST_KNOWN:
+            _known.clear()
+        _known[key] = how(node)
+    return _known[key]
 
 
 def _names(node: ast.stmt) -> list[str]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from stats.ranking import contenders, sort_key
+from stats.ranking import contends, sort_key
 
 AXES = ("evaluations", "seconds", "compute_seconds", "dollars")
 
@@ -61,7 +61,7 @@ def curve(
         if verdict.get("same_as"):
             continue
         computed += compute_seconds(verdict)
-        if contenders([verdict]) and verdict.get("pgr") is not None and (best is None or sort_key(verdict) < sort_key(best)):
+        if contends(verdict) and verdict.get("pgr") is not None and (best is None or sort_key(verdict) < sort_key(best)):
             best = verdict
         at = seconds(verdict)
         points.append(Point(len(points) + 1, at, computed, dollars(at), verdict, best))

@@ -23,7 +23,12 @@ def ranked(verdicts: list[dict]) -> list[dict]:
     return sorted(verdicts, key=sort_key)
 
 
+def contends(verdict: dict) -> bool:
+    """Whether a verdict is scored, of the main track, and no copy of earlier code, exact or nearly."""
+    return (verdict["status"] == "scored" and verdict["track"] == "main" and not verdict.get("same_as")
+            and "near-duplicate" not in (verdict.get("flags") or ()))  # fmt: skip
+
+
 def contenders(verdicts: list[dict]) -> list[dict]:
     """Scored submissions of the main track, best first; copies of earlier code, exact or nearly, are left out."""
-    return ranked([v for v in verdicts if v["status"] == "scored" and v["track"] == "main" and not v.get("same_as")
-                   and "near-duplicate" not in (v.get("flags") or ())])
+    return ranked([verdict for verdict in verdicts if contends(verdict)])

@@ -15,6 +15,7 @@ import pytest
 
 from state.paths import RunPaths
 from tests.home import same_secret, use_home_of_tests
+from tests.warm_commands import Commands
 
 ROOT = Path(__file__).resolve().parent.parent
 if "PYTEST_XDIST_WORKER" not in os.environ:  # workers are told by who starts them
@@ -60,10 +61,13 @@ def smoke():
 
 
 class Checkout:
-    """A clean checkout of this project in a repository of its own, with the environment of this one."""
+    """A clean checkout of this project in a repository of its own, with the environment of this one. `commands`: what runs its commands
+    where there are many of them."""
 
     def __init__(self, folder: Path):
-        self.folder = folder
+        self.folder, self.commands = folder, None
+        if (folder / ".git").exists():
+            return
         listed = subprocess.check_output(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT)
         for name in filter(None, listed.decode().split("\0")):
             if (ROOT / name).is_file():
@@ -87,6 +91,8 @@ class Checkout:
 
     def aar(self, *arguments: str, seconds: float = 240.0) -> tuple[int, str]:
         """Exit code and output of `python aar.py ...`."""
+        if self.commands is not None:
+            return self.commands.run(arguments, seconds)
         process = self.start(*arguments)
         output, _ = process.communicate(timeout=seconds)
         return process.returncode, output
@@ -113,6 +119,18 @@ def checkout(tmp_path) -> Checkout:
     return Checkout(tmp_path / "checkout")
 
 
+@contextlib.contextmanager
+def with_commands(folder: Path) -> Iterator[Checkout]:
+    """A checkout for many commands."""
+    checkout = Checkout(folder)
+    checkout.commands = Commands(folder)
+    try:
+        yield checkout
+    finally:
+        checkout.commands.close()
+
+
 @pytest.fixture(scope="module")
-def module_checkout(tmp_path_factory) -> Checkout:
-    return Checkout(tmp_path_factory.mktemp("checkout"))
+def module_checkout(tmp_path_factory) -> Iterator[Checkout]:
+    with with_commands(tmp_path_factory.mktemp("checkout")) as checkout:
+        yield checkout

@@ -129,21 +129,6 @@ def test_a_prefix_that_is_too_long_is_refused_in_words(smoke):
     assert header == {"refused": "a prefix has at most 2000 characters, not 3,000"}
 
 
-def test_a_fine_tuned_teacher_answers_too_and_trained_anew_it_says_the_same(smoke, tmp_path):
-    from eval.task import FineTuning, TeacherSpec
-    from tests.eval.tiny import save_tiny
-
-    settings = FineTuning(head="head", epochs=1, rank=2, lr=1e-2, max_tokens=16)
-    spec = TeacherSpec(kind="finetune", model=str(save_tiny(tmp_path / "weak")), finetune=settings)
-    prepared = Prepared(smoke.task.model_copy(update={"teachers": (spec,)}), smoke.folder)
-    questions = Questions(prepared, lambda number, count: np.arange(count))
-    pool = smoke.draw(1, features=False).fields[:40]
-    labels, refitted, other = (questions.answer({**question, "number": 0}, [1])[1]["labels"] for question in (
-        {"ask": "label", "fields": pool}, {"ask": "refit", "prefix": ""}, {"ask": "refit", "prefix": "wonderful film "}))
-    assert np.allclose(labels, refitted[:40], atol=1e-5) and np.ptp(labels[:, 1]) > 0.01
-    assert other.shape == (smoke.task.pool, 2) and not np.allclose(other, refitted, atol=1e-3)
-
-
 def test_a_question_is_answered_without_reading_hidden_states(smoke, tmp_path):
     prepared = Prepared(smoke.task, smoke.folder)
     prepared.blocks.root = tmp_path  # where there are none

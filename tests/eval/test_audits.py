@@ -9,13 +9,11 @@ import pytest
 from eval.altered import number_in_words
 from eval.audits import Audits, Findings
 from eval.engine import Engine, Outcome
-from eval.prepare import prepare_task
-from eval.prepared import Prepared, TaskFolder
 from eval.scan import scan
 from eval.score import Anchored
 from eval.slots import Slot
 from eval.task import load_task
-from tests.home import same_secret
+from tests.home import prepare_small
 
 METHODS = Path(__file__).parents[2] / "methods"
 COLLECTS = """
@@ -58,13 +56,10 @@ def fit(w2s):
 def prepared():
     task = load_task("snippets")
     task = task.model_copy(update={
-        "name": "smoke-audits", "strong": "minilm-l6", "views": ("mean:6",), "labelled": 60, "pool": 240, "search_draws": 3, "sealed_draws": 1,
+        "name": "smoke-audits", "strong": "minilm-l6", "views": ("mean:1",), "labelled": 60, "pool": 120, "search_draws": 3, "sealed_draws": 1,
         "data": task.data.model_copy(update={"questions": 110}),
     })  # fmt: skip
-    with pytest.MonkeyPatch.context() as patch, same_secret():
-        patch.setattr("eval.practice.QUESTIONS", 24)  # nobody practises here
-        prepare_task(task, quiet=True)
-    return Prepared(task, TaskFolder(task))
+    return prepare_small(task)
 
 
 @pytest.fixture(scope="module")

@@ -3,14 +3,12 @@
 import pytest
 
 from eval.engine import Engine
-from eval.prepare import prepare_task
-from eval.prepared import Prepared, TaskFolder
 from eval.scan import scan
 from eval.score import correctness
 from eval.slots import Slot
 from eval.task import Split, load_task
 from tests.eval.checked import CHECK
-from tests.home import same_secret
+from tests.home import prepare_small
 
 ZERO_SHOT = """
 class Model:
@@ -60,14 +58,11 @@ def fit(w2s):
 @pytest.fixture(scope="module")
 def prepared(smoke):
     task = load_task("reviews").model_copy(update={
-        "name": "smoke-prompts", "views": ("last:2",), "labelled": 60, "pool": 60, "search_draws": 1, "sealed_draws": 1,
-        "student_seeds": 1, "memory_mib": 3000,
-        "split": Split(validation=(0, 40), public=(500, 560), sealed=(3500, 3540), region=(6500, 6680)),
+        "name": "smoke-prompts", "views": ("last:1",), "labelled": 24, "pool": 24, "search_draws": 1, "sealed_draws": 1,
+        "student_seeds": 1, "memory_mib": 3000, "max_tokens": 32,
+        "split": Split(validation=(0, 35), public=(500, 550), sealed=(3500, 3535), region=(6500, 6570)),
     })  # fmt: skip
-    with pytest.MonkeyPatch.context() as patch, same_secret():
-        patch.setattr("eval.practice.QUESTIONS", 24)  # nobody practises here
-        prepare_task(task, quiet=True, prompts=True)
-    return Prepared(task, TaskFolder(task))
+    return prepare_small(task, prompts=True)
 
 
 @pytest.fixture(scope="module")

@@ -1,16 +1,12 @@
+import contextlib
 import json
-import os
 import shutil
-import signal
-import subprocess
-import sys
-import time
 
 import numpy as np
 import psutil
 import pytest
 
-from eval.feature_crew import ROOT, kept_workers
+from eval.feature_crew import kept_workers
 from eval.features import Encoder, compute_features, cut_chunks, find_places
 from eval.models import model_folder
 from state.errors import UserError
@@ -44,11 +40,31 @@ def test_one_short_text_is_one_chunk():
     assert [chunk.tokens for chunk in cut_chunks([5])] == [5]
 
 
+def workers():
+    return {child.pid for child in psutil.Process().children() if "eval.feature_worker" in child.cmdline()}
+
+
 @pytest.fixture(scope="module")
-def computed(encoder, tmp_path_factory):
+def others():
+    """Workers that are none of these tests'."""
+    return workers()
+
+
+@pytest.fixture(scope="module")
+def computed(encoder, others, tmp_path_factory):
     """(folder of the chunks, blocks, what was told of the progress)"""
     folder = tmp_path_factory.mktemp("features") / "chunks"
-    return folder, *compute(encoder, folder)
+    found = compute(encoder, folder)
+    assert workers() == others, "who did not ask to keep any has none left"
+    return folder, *found
+
+
+@pytest.fixture(scope="module")
+def keeping(computed, others):
+    """Readings keep their worker until this stack is closed."""
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(kept_workers())
+        yield stack
 
 
 def test_features_are_those_of_the_model_reading_each_text_alone(encoder, computed):
@@ -110,7 +126,7 @@ def smollm2():
     return model_folder("smollm2-135m")
 
 
-def test_answers_are_those_of_the_whole_model_reading_each_text_alone(smollm2, tmp_path):
+def test_answers_are_those_of_the_whole_model_reading_each_text_alone(smollm2, keeping, tmp_path):
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
     asking = Encoder(smollm2, ("mean:2",), "Review: {text}\nSentiment:", 60, answers=(" negative", " positive"))
@@ -153,7 +169,15 @@ def test_states_that_half_precision_does_not_hold_are_refused(encoder, computed,
         compute(encoder, tmp_path / "chunks")
 
 
-def test_a_worker_that_fails_is_told_in_one_line(encoder, tmp_path):
+def test_who_reads_again_gets_the_worker_that_is_there_and_the_same_numbers(encoder, computed, others, keeping, tmp_path):
+    compute(Encoder(encoder.folder, ("mean:2",), "{text}", 40), tmp_path / "first")
+    there = workers() - others
+    blocks, _ = compute(encoder, tmp_path / "second")
+    assert len(there) == 1 and workers() - others == there
+    assert all(np.array_equal(blocks[view], computed[1][view]) for view in VIEWS)
+
+
+def test_a_worker_that_fails_is_told_in_one_line(encoder, keeping, tmp_path):
     broken = tmp_path / "model"
     shutil.copytree(encoder.folder, broken)
     config = json.loads((broken / "config.json").read_text())
@@ -163,49 +187,13 @@ def test_a_worker_that_fails_is_told_in_one_line(encoder, tmp_path):
     assert "\n" not in str(refusal.value)
 
 
-def test_who_reads_again_gets_the_worker_that_is_there_and_the_same_numbers_and_it_ends_in_the_end(encoder, computed, tmp_path):
-    def workers():
-        return {child.pid for child in psutil.Process().children() if "eval.feature_worker" in child.cmdline()}
-
-    before = workers()
-    with kept_workers():
-        compute(Encoder(encoder.folder, ("mean:2",), "{text}", 40), tmp_path / "first")
-        first = workers() - before
-        blocks, _ = compute(encoder, tmp_path / "second")
-        assert len(first) == 1 and workers() - before == first
-    assert workers() == before
-    assert all(np.array_equal(blocks[view], computed[1][view]) for view in VIEWS)
-    compute(Encoder(encoder.folder, ("mean:2",), "{text}", 40), tmp_path / "third")
-    assert workers() == before, "who did not ask to keep any has none left"
+def test_workers_that_were_kept_end_in_the_end(encoder, others, keeping, tmp_path):
+    with keeping.pop_all():
+        compute(encoder, tmp_path / "chunks")
+        assert workers() > others
+    assert workers() == others
 
 
 def test_no_more_workers_start_than_the_work_is_worth(encoder):
     most = find_places(encoder, 1e18)
     assert len(find_places(encoder, 0.0)) == 1 and sum(place.threads for place in find_places(encoder, 0.0)) >= sum(place.threads for place in most)
-
-
-SCRIPT = """
-import sys
-from pathlib import Path
-from eval.features import Encoder, compute_features
-encoder = Encoder(Path(sys.argv[1]), ("mean:6",), "{text}", 60)
-items = [{"text": f"film number {i} " + "was good " * (i % 20)} for i in range(4000)]
-compute_features(encoder, items, Path(sys.argv[2]), lambda done, total: None, 1)
-"""
-
-
-def test_workers_end_when_the_preparation_is_killed(encoder, tmp_path):
-    chunks = tmp_path / "chunks"
-    process = subprocess.Popen([sys.executable, "-c", SCRIPT, str(encoder.folder), str(chunks)],
-                               env={**os.environ, "PYTHONPATH": str(ROOT)})
-    deadline = time.monotonic() + 120
-    while not list(chunks.glob("chunk-*.npz")):
-        assert process.poll() is None and time.monotonic() < deadline
-        time.sleep(0.2)
-    workers = psutil.Process(process.pid).children(recursive=True)
-    assert workers
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
-    _, alive = psutil.wait_procs(workers, timeout=60)
-    assert not alive
-    assert all(list(np.load(file)) == ["mean:6"] for file in chunks.glob("chunk-*.npz")), "a torn chunk was left"

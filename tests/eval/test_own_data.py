@@ -1,4 +1,5 @@
-"""A folder of jsonl files in the published formats goes all the way, with embedded models. The commands of the README."""
+"""A folder of jsonl files in the published formats goes all the way, with embedded models. The commands of the README; those that
+prepare run in this process, under the secret of the tests."""
 
 import json
 import os
@@ -9,10 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from aar import main
+from eval.by_hand import evaluate
 from eval.data.load import load_rows
 from eval.task import GeneratedData, RatedData
+from tests.home import small_preparations
 
 ROOT = Path(__file__).parents[2]
+EMBEDDED = ("--strong", "minilm-l6", "--weak", "logistic", "--students", "probe")
 
 
 @pytest.fixture(scope="module")
@@ -24,8 +29,8 @@ def home(smoke, tmp_path_factory):
     return home
 
 
-def aar(home: Path, *arguments: str) -> subprocess.CompletedProcess:
-    return subprocess.run([sys.executable, "aar.py", *arguments], cwd=ROOT, env={**os.environ, "AAR_HOME": str(home)},
+def aar(home: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess:
+    return subprocess.run([sys.executable, "aar.py", *arguments], cwd=ROOT, env={**os.environ, "AAR_HOME": str(home), **environment},
                           stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=200)
 
 
@@ -42,9 +47,9 @@ def write(folder: Path, rows: list[dict], sizes: tuple[int, int, int]) -> Path:
 
 
 def chat_rows(count: int) -> list[dict]:
-    """Pairs of reviews, of which one likes its film."""
+    """Pairs of short reviews, of which one likes its film."""
     rows, rng = load_rows(RatedData(source="rated", set="movies", threshold=1.0)), random.Random(0)
-    texts = {label: [row.fields["text"] for row in rows if row.label == label] for label in (0, 1)}
+    texts = {label: sorted((row.fields["text"] for row in rows if row.label == label), key=len) for label in (0, 1)}
     made = []
     for number in range(count):
         pair = [texts[0][number], texts[1][number]]
@@ -60,28 +65,37 @@ def math_rows(count: int) -> list[dict]:
     return [{**row.fields, "label": bool(row.label), "consistency_id": row.group, "consistency_key": row.key} for row in rows][:count]
 
 
-@pytest.mark.parametrize(("task", "rows", "sizes"), [("chat", chat_rows, (200, 240, 240)), ("math", math_rows, (240, 300, 300))])
-def test_a_folder_in_the_published_format_is_prepared_and_scored(home, tmp_path, task, rows, sizes):
-    folder = write(tmp_path / "data", rows(sum(sizes)), sizes)
-    done = aar(home, "prepare", task, "--data", str(folder), "--strong", "minilm-l6", "--weak", "logistic", "--students", "probe")
-    assert done.returncode == 0, done.stderr
-    assert f"task {task} is prepared" in done.stderr
+def by_command(home: Path, task: str) -> dict:
     scored = aar(home, "eval", "methods/soft.py", "--task", task, "--json")
     assert scored.returncode == 0, scored.stderr
-    verdict = json.loads(scored.stdout)
+    return json.loads(scored.stdout)
+
+
+def by_hand(home: Path, task: str) -> dict:
+    """What that command runs, without its walk through the walls, and on one draw."""
+    return evaluate(ROOT / "methods" / "soft.py", task, "bubblewrap", draws=1)
+
+
+@pytest.mark.parametrize(("task", "rows", "sizes", "score"), [("chat", chat_rows, (220, 48, 80), by_command),
+                                                              ("math", math_rows, (240, 60, 90), by_hand)])  # fmt: skip
+def test_a_folder_in_the_published_format_is_prepared_and_scored(home, tmp_path, monkeypatch, capsys, task, rows, sizes, score):
+    folder = write(tmp_path / "data", rows(sum(sizes)), sizes)
+    monkeypatch.setenv("AAR_HOME", str(home))
+    with small_preparations():
+        main(["prepare", task, "--data", str(folder), *EMBEDDED], standalone_mode=False)
+    assert f"task {task} is prepared" in capsys.readouterr().err
+    verdict = score(home, task)
     assert verdict["status"] == "scored" and 0.4 < verdict["accuracy"] <= 1
 
 
 def test_data_that_are_not_there_are_told_in_one_line(home, tmp_path):
-    done = aar(home, "prepare", "code", "--data", str(tmp_path / "nowhere"), "--strong", "minilm-l6", "--weak", "logistic", "--students", "probe")
+    done = aar(home, "prepare", "code", "--data", str(tmp_path / "nowhere"), *EMBEDDED)
     said = done.stderr.strip().splitlines()
     assert done.returncode == 2 and [line for line in said if not line.startswith("prepare code:")] == said[-1:] and "nowhere" in said[-1]
 
 
 def test_a_hub_model_that_cannot_be_had_is_told_in_one_line(home, tmp_path):
-    folder = write(tmp_path / "data", math_rows(402), (102, 150, 150))
-    done = subprocess.run([sys.executable, "aar.py", "prepare", "code", "--data", str(folder), "--strong", "Qwen/Qwen3-4B-Base",
-                           "--weak", "logistic", "--students", "probe"], cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True,
-                          text=True, timeout=200, env={**os.environ, "AAR_HOME": str(home), "HF_HUB_OFFLINE": "1"})
+    folder = write(tmp_path / "data", math_rows(60), (20, 20, 20))
+    done = aar(home, "prepare", "code", "--data", str(folder), *EMBEDDED, "--strong", "Qwen/Qwen3-4B-Base", HF_HUB_OFFLINE="1")
     last = done.stderr.strip().splitlines()[-1]
     assert done.returncode == 2 and last.startswith("aar: ") and "Qwen/Qwen3-4B-Base" in last and "Traceback" not in done.stderr

@@ -1,3 +1,4 @@
+import contextlib
 import json
 import os
 import shutil
@@ -8,6 +9,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 
 from eval.blocks import Blocks
@@ -144,32 +146,52 @@ def other_home(smoke, tmp_path):
     return tmp_path
 
 
-def test_a_killed_preparation_goes_on_and_a_second_one_waits_for_it(other_home):
-    command = [sys.executable, "-c", "from eval.prepare import prepare; prepare('smoke')"]
-    options = {"cwd": ROOT, "env": {**os.environ, "AAR_HOME": str(other_home)}, "stderr": subprocess.PIPE, "text": True}
-    private = other_home / "tasks" / "smoke" / "private"
+SMALL = """
+import eval.practice
+from eval.prepare import prepare_task
+from eval.task import Split, load_task
+eval.practice.QUESTIONS = 10
+split = Split(validation=(0, 30), public=(500, 550), sealed=(3500, 3530), region=(6500, 6900))
+changes = {"views": ("mean:6",), "labelled": 50, "pool": 60, "search_draws": 1, "sealed_draws": 1, "student_seeds": 1, "split": split}
+prepare_task(load_task("smoke").model_copy(update=changes))
+"""
+
+
+def test_a_killed_preparation_takes_its_workers_along_and_goes_on_later_while_another_one_waits_for_it(other_home):
+    command = [sys.executable, "-c", SMALL]
+    here = {"AAR_HOME": str(other_home), "CUDA_VISIBLE_DEVICES": ""}  # a GPU reads it all at once
+    options = {"cwd": ROOT, "env": {**os.environ, **here}, "stderr": subprocess.PIPE, "text": True}
+    private, features = other_home / "tasks" / "smoke" / "private", other_home / "features" / "smoke"
+
+    def chunks():
+        """Those of hidden states that are there while not all are, and which file each is."""
+        with contextlib.suppress(FileNotFoundError):  # all are there now, and they go
+            return {path: path.stat().st_ino for path in features.glob("*/.text-*/chunk-*.npz")}
+        return {}
+
     first = subprocess.Popen(command, **options)
     deadline = time.monotonic() + 150
-    while not list(private.glob("chunks/chunk-*.npy")) and not (private / "region").exists():
+    while not chunks():
         assert first.poll() is None and time.monotonic() < deadline
-        time.sleep(0.1)
+        time.sleep(0.05)
+    workers = psutil.Process(first.pid).children(recursive=True)
     os.kill(first.pid, signal.SIGKILL)
     first.communicate()
-    secret = (private / "secret").read_bytes()
-    done = {path: path.stat().st_ino for path in private.glob("chunks/chunk-*.npy")}
+    assert workers and not psutil.wait_procs(workers, timeout=60)[1]
+    secret, done = (private / "secret").read_bytes(), chunks()
+    assert done and all(list(np.load(path)) == ["mean:6"] for path in done), "a torn chunk was left"
 
-    second, third = subprocess.Popen(command, **options), None
-    while (kept := (private / "chunks").exists()) and len(list(private.glob("chunks/chunk-*.npy"))) <= len(done):
+    second = subprocess.Popen(command, **options)
+    while len(now := chunks()) <= len(done):
         assert second.poll() is None and time.monotonic() < deadline
         time.sleep(0.05)
+    assert now.items() >= done.items(), "what was done is done again"
     third = subprocess.Popen(command, **options)
-    if kept:
-        assert all(path.stat().st_ino == inode for path, inode in done.items() if path.exists())
     said = [process.communicate(timeout=200)[1] for process in (second, third)]
     assert second.returncode == third.returncode == 0, said
     assert all("task smoke is prepared" in text for text in said)
     assert (private / "secret").read_bytes() == secret
-    assert not (private / "chunks").exists() and (private / "prepared.json").exists()
+    assert not list(features.glob("*/.text-*/*")) and (private / "prepared.json").exists()
 
 
 def test_answers_that_a_language_model_was_taught_to_give_count_and_those_that_nobody_was_do_not(smoke):

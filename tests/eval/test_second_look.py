@@ -152,9 +152,8 @@ def test_the_paired_difference_is_that_of_the_figures_and_its_interval_is_narrow
     assert set(rows) == {NAMES[name] for name in ("worse", "noisy", "copy", "chance")}, "what was not scored has no predictions"
     winner = verdicts["soft_again"]
     noisy, worse, copy = (rows[NAMES[name]] for name in ("noisy", "worse", "copy"))
-    if noisy["draws"] == winner["draws"]:
-        assert noisy["difference"] == pytest.approx(winner["pgr"] - verdicts["noisy"]["pgr"], abs=1e-5)
-        assert noisy["low"] < noisy["difference"] < noisy["high"] and noisy["high"] - noisy["low"] < winner["pgr_high"] - winner["pgr_low"]
+    assert noisy["draws"] == winner["draws"] and noisy["difference"] == pytest.approx(winner["pgr"] - verdicts["noisy"]["pgr"], abs=1e-5)
+    assert noisy["low"] < noisy["difference"] < noisy["high"] and noisy["high"] - noisy["low"] < winner["pgr_high"] - winner["pgr_low"]
     assert worse["low"] > 0 and worse["draws"] == min(winner["draws"], verdicts["worse"]["draws"])
     assert copy["difference"] == pytest.approx(winner["pgr"] - verdicts["first"]["pgr"], abs=1e-5), "a copy has the predictions of the first"
     assert paired_differences(run, NAMES["first"], []) == []

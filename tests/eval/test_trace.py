@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 PROJECT = Path(__file__).parents[2]
 CANDIDATE = "    return sum([x * x for x in xs if x % 2 == 0])"
 RUN = """
@@ -14,7 +16,7 @@ import numpy, scipy, sklearn.linear_model, torch
 from eval.trace import Trace
 sources, candidate = json.loads(sys.argv[1]), sys.argv[2]
 heard = []
-for source in sources:  # each in a process of its own, as draws are
+for source, is_traced in sources:  # each in a process of its own, as draws are
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
@@ -22,7 +24,9 @@ for source in sources:  # each in a process of its own, as draws are
         try:
             code = compile(source, "methods/x.py", "exec", dont_inherit=True)
             allowed = {"numpy", "scipy", "sklearn", "torch", "collections", "dataclasses", "typing", "re", "random", "warnings"}
-            Trace(writing, "methods/x.py", allowed, [candidate]).start()
+            trace = Trace(writing, "methods/x.py", allowed, [candidate])
+            if is_traced:
+                trace.start()
             exec(code, {"__name__": "method", "candidate": candidate})
             status = 0
         except BaseException as error:
@@ -70,30 +74,40 @@ HONEST = {
 }
 
 
-def traced(sources: list[str], program: str = RUN) -> list[tuple[list[dict], int]]:
-    """For each source what its trace told, and its exit code."""
-    done = subprocess.run([sys.executable, "-c", program, json.dumps(sources), CANDIDATE], cwd=PROJECT, capture_output=True, text=True,
-                          check=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
-    return json.loads(done.stdout.splitlines()[-1])
+CLOSING = "import random\nfor d in range(3, 99):\n    try: random._os.close(d)\n    except OSError: pass\n"
+OTHERS = {"the control": (HOSTILE["a file"][0], False), "closing": (CLOSING, True), "closing and a file": (CLOSING + "open('/etc/passwd')", True)}
+"""Name -> source, and whether it is traced."""
 
 
-def test_what_a_methods_own_code_reaches_for_is_told_with_its_line():
-    for (name, (source, flag)), (told, _) in zip(HOSTILE.items(), traced([source for source, _ in HOSTILE.values()]), strict=True):
+@pytest.fixture(scope="module")
+def heard() -> dict[str, tuple[list[dict], int]]:
+    """For each source what its trace told, and its exit code. One process has imported the libraries for all of them."""
+    hostile = {name: (source, True) for name, (source, _) in HOSTILE.items()}
+    all_of_them = {**hostile, **{name: (source, True) for name, source in HONEST.items()}, **OTHERS}
+    done = subprocess.run(
+        [sys.executable, "-c", RUN, json.dumps(list(all_of_them.values())), CANDIDATE], cwd=PROJECT, capture_output=True, text=True,
+        check=True, env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    return dict(zip(all_of_them, json.loads(done.stdout.splitlines()[-1]), strict=True))
+
+
+def test_what_a_methods_own_code_reaches_for_is_told_with_its_line(heard):
+    for name, (source, flag) in HOSTILE.items():
+        told, _ = heard[name]
         assert flag in {one["flag"] for one in told}, (name, told)
         assert all(1 <= one["line"] <= source.count("\n") + 1 for one in told), (name, told)
 
 
-def test_what_libraries_do_for_an_honest_method_is_not_charged_to_it():
-    for name, (told, code) in zip(HONEST, traced(list(HONEST.values())), strict=True):
-        assert (told, code) == ([], 0), (name, told, code)
+def test_what_libraries_do_for_an_honest_method_is_not_charged_to_it(heard):
+    for name in HONEST:
+        assert heard[name] == [[], 0], (name, heard[name])
 
 
-def test_without_the_trace_nothing_is_told():
+def test_without_the_trace_nothing_is_told(heard):
     """The control: what is heard comes from the trace."""
-    assert traced([HOSTILE["a file"][0]], RUN.replace(".start()", "")) == [[[], 0]]
+    assert heard["the control"] == [[], 0] and heard["a file"][0]
 
 
-def test_who_closes_the_pipe_does_not_go_on():
-    closing = "import random\nfor d in range(3, 99):\n    try: random._os.close(d)\n    except OSError: pass\n"
-    (_, went_on), (_, ended) = traced([closing, closing + "open('/etc/passwd')"])
+def test_who_closes_the_pipe_does_not_go_on(heard):
+    (_, went_on), (_, ended) = heard["closing"], heard["closing and a file"]
     assert (went_on, ended) == (0, 1)

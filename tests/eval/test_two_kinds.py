@@ -7,9 +7,9 @@ import os
 import numpy as np
 import pytest
 
+from eval.asking import Questions
 from eval.engine import Engine
-from eval.prepare import prepare_task
-from eval.prepared import Prepared, TaskFolder
+from eval.prepared import Prepared
 from eval.scan import scan
 from eval.score import Anchored, correctness
 from eval.slots import Slot
@@ -17,7 +17,7 @@ from eval.task import FineTuning, ImportedAnchors, Split, TeacherSpec
 from state.paths import aar_home
 from tests.eval.checked import CHECK
 from tests.eval.tiny import save_tiny
-from tests.home import same_secret
+from tests.home import prepare_small
 
 
 @pytest.fixture(scope="module")
@@ -26,18 +26,17 @@ def prepared(smoke, tmp_path_factory):
     for name in ("models", "packages"):
         (home / name).symlink_to(shared / name)
     settings = FineTuning(head="head", epochs=1, rank=2, lr=1e-3, batch=16, max_tokens=32)
-    teacher = TeacherSpec(kind="finetune", model=str(save_tiny(home / "weak", hidden_size=16, num_hidden_layers=1)), finetune=settings)
+    weak = str(save_tiny(home / "weak", hidden_size=16, num_hidden_layers=1))
+    teacher = TeacherSpec(kind="finetune", model=weak, finetune=settings.model_copy(update={"lr": 1e-2}))
     task = smoke.task.model_copy(update={
         "name": "two-kinds", "strong": str(save_tiny(home / "strong")), "views": ("last:2", "mean:1"), "teachers": (teacher,),
-        "student": "probe", "verify_student": "finetune", "finetune": settings, "labelled": 40, "pool": 60, "search_draws": 2,
+        "student": "probe", "verify_student": "finetune", "finetune": settings, "labelled": 30, "pool": 40, "search_draws": 2,
         "sealed_draws": 1, "student_seeds": 1, "anchor_draws": 1, "memory_mib": 3000, "fit_seconds": 60.0, "verify_fit_seconds": 90.0,
-        "split": Split(validation=(0, 60), public=(500, 600), sealed=(3500, 3600), region=(6500, 6800)),
+        "split": Split(validation=(0, 40), public=(500, 560), sealed=(3500, 3540), region=(6500, 6640)),
     })  # fmt: skip
-    with pytest.MonkeyPatch.context() as patch, same_secret():
+    with pytest.MonkeyPatch.context() as patch:
         patch.setitem(os.environ, "AAR_HOME", str(home))
-        patch.setattr("eval.practice.QUESTIONS", 24)  # nobody practises here
-        prepare_task(task, quiet=True)
-        yield Prepared(task, TaskFolder(task))
+        yield prepare_small(task)
 
 
 @pytest.fixture(scope="module")
@@ -60,17 +59,10 @@ def test_each_kind_of_student_has_recipes_and_anchors_of_its_own(prepared):
         assert sealed["ceiling"].shape == (1, len(prepared.parts["sealed"].texts))
 
 
-def test_a_method_gets_probes_on_search_draws_and_fine_tuned_students_on_sealed_ones(engine, prepared):
-    body = "student = w2s.student()\nw2s.log('budget', w2s.budget.seconds_left)\ncheck(type(student).__name__ == '{}', type(student))\nreturn student.fit(w2s.texts, w2s.weak)"
-    for draws, kind, part in (([0], "Student", "public"), ([2], "FineTuned", "sealed")):
-        outcome = run(engine, body.format(kind), draws)
-        assert outcome.error is None and outcome.predictions.shape == (1, len(prepared.parts[part].texts), 2)
-
-
-def test_the_weak_model_is_a_student_too_where_students_are_fine_tuned(engine):
-    body = """
+WEAK_TOO = """
 weak, strong = w2s.student(size="weak"), w2s.student()
 weak.fit(w2s.texts, w2s.weak)
+check(weak.predict_proba(w2s.texts[:3]).shape == (3, 2))
 check(weak.embed(w2s.texts[:3]).shape == (3, 16) and strong.embed(w2s.texts[:3]).shape == (3, 32))
 try:
     w2s.student(size="medium")
@@ -78,13 +70,26 @@ except ValueError as error:
     check("strong, weak" in str(error), str(error))
 else:
     check(False)
-return weak"""
-    outcome = run(engine, body.strip(), [2])
-    assert outcome.error is None and outcome.status == "scored"
+"""
+
+
+def test_a_method_gets_probes_on_search_draws_and_fine_tuned_students_of_both_models_on_sealed_ones(engine, prepared):
+    body = "student = w2s.student()\ncheck(type(student).__name__ == '{}', type(student))\nreturn student.fit(w2s.texts, w2s.weak)"
+    for draws, kind, part in (([0], "Student", "public"), ([2], "FineTuned", "sealed")):
+        outcome = run(engine, (WEAK_TOO if kind == "FineTuned" else "") + body.format(kind), draws)
+        assert outcome.error is None and outcome.predictions.shape == (1, len(prepared.parts[part].texts), 2)
 
 
 def test_a_probe_is_of_the_strong_model_alone(engine):
     assert "this task has one student, 'strong'" in run(engine, "return w2s.student(size='weak')", [0]).error
+
+
+def test_a_fine_tuned_teacher_answers_questions_too_and_trained_anew_it_says_the_same(prepared):
+    questions, draw = Questions(prepared, lambda number, count: np.arange(count)), prepared.draw(1)
+    labels, refitted, other = (questions.answer({**question, "number": 0}, [1])[1]["labels"] for question in (
+        {"ask": "label", "fields": draw.fields[:20]}, {"ask": "refit", "prefix": ""}, {"ask": "refit", "prefix": "wonderful film "}))
+    assert np.allclose(labels, draw.weak[:20], atol=1e-5) and np.allclose(refitted, draw.weak, atol=1e-5) and np.ptp(labels[:, 1]) > 0.01
+    assert other.shape == refitted.shape and not np.allclose(other, refitted, atol=1e-3)
 
 
 def test_a_draw_without_anchors_takes_the_mean_of_the_others_and_figures_say_so(prepared):

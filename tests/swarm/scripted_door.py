@@ -18,8 +18,8 @@ import traceback
 from pathlib import Path
 
 
-def score(source: str) -> dict:
-    """Status and figures of a method file, as an agent sees them; against a student of the plain weak labels."""
+def score(source: str, run: Path) -> dict:
+    """Status and figures of a method file, as an agent sees them; against a student of the plain weak labels, fitted once a run."""
     import numpy as np
 
     from swarm.researchers.method_file import write
@@ -36,7 +36,9 @@ def score(source: str) -> dict:
             "lift_low": None,
             "error": traceback.format_exc()[-300:],
         }
-    plain = np.stack([w.correct(fit(write(Recipe()), w).predict_proba(w.batch())) for w in worlds()])
+    if not (kept := run / "plain.npy").exists():
+        np.save(kept, np.stack([w.correct(fit(write(Recipe()), w).predict_proba(w.batch())) for w in worlds()]))
+    plain = np.load(kept)
     weak = np.mean([w.correct(w.weak[POOL:]).mean() for w in worlds()])
     gap = 0.85 - weak
     lift, error = (answers.mean() - plain.mean()) / gap, (answers * 1.0 - plain).std() / gap / np.sqrt(answers.size)
@@ -80,7 +82,7 @@ def submit(run: Path, agent: str, arguments: argparse.Namespace) -> int:
             "rung": "full",
             "draws": 2,
             "against_parent": "within noise",
-            **score(source),
+            **score(source, run),
         }
         ledger.write(json.dumps(verdict) + "\n")
     if (run / "die-after-scoring").exists():  # as if the agent's sandbox was killed before the answer came

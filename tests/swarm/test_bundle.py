@@ -30,7 +30,8 @@ from swarm.opened import open_bundle
 from swarm.operation import paid_again
 from swarm.run import operate
 from swarm.verification import verify
-from tests.conftest import Checkout
+from tests.conftest import Checkout, with_commands
+from tests.swarm.whole import paths_in, whole_run
 from view.report.build import write_report
 from view.report.data import packed as packed_json
 from view.scores import leaderboard, scores_text
@@ -41,13 +42,10 @@ KEY = "sk-" + "ant-api03-" + "Zq8fK2mVb7Lx0TjR4cWn9HsYd3PgUa6E" + "-Q1oBvXw5"
 
 
 @pytest.fixture(scope="module")
-def finished(smoke, module_checkout):
+def finished(smoke, tmp_path_factory):
     """(checkout, paths) of a run that went to its end and was verified. Its base has a parent, which its repository lacks."""
-    module_checkout.git("commit", "--quiet", "--allow-empty", "-m", "second")
-    code, printed = module_checkout.aar("--agents", "2", "--task", "smoke", "--run", "sent", "--minutes", "0.3", "--seed", "1")
-    paths = RunPaths(module_checkout.folder / ".aar" / "runs" / "sent")
-    assert (paths.board / "verification.md").exists() and (paths.repo / "shallow").exists(), (code, printed)
-    return module_checkout, paths
+    folder, _ = whole_run(tmp_path_factory, "original")
+    return Checkout(folder), paths_in(folder)
 
 
 @pytest.fixture(scope="module")
@@ -118,24 +116,24 @@ def test_a_run_is_read_elsewhere_as_it_is_read_here(finished, packed, place):
 
 def test_from_the_command_line_into_a_checkout_that_has_the_base(finished, tmp_path):
     sender, sent = finished
-    (tmp_path / "receiver").mkdir()
-    receiver = Checkout(tmp_path / "receiver")
-    receiver.git("fetch", "--quiet", str(sender.folder), "main:theirs")
     code, printed = sender.aar("bundle", "sent", "--out", str(tmp_path / "sent.aar.tar.gz"))
     assert code == 0 and "a second search of the finished file found none" in printed, printed
-    code, printed = receiver.aar("open", str(tmp_path / "sent.aar.tar.gz"), "--as", "from-alice")
-    assert code == 0 and "branches are in your repository" in printed, printed
-    assert receiver.git("rev-parse", "aar/sent/agent-1") == sender.git("rev-parse", "aar/sent/agent-1")
-    assert int(receiver.git("rev-list", "--count", "aar/sent/agent-1").strip()) > 2, "with the history that was here before"
-    assert receiver.git("status", "--porcelain") == "" and receiver.git("branch", "--show-current").strip() == "main"
-    for command in ("status", "scores"):
-        code, printed = receiver.aar(command, "from-alice")
-        assert code == 0 and "agent-1" in printed, printed
-    for command in (["resume", "from-alice"], ["verify", "from-alice"], ["say", "from-alice", "hello"], ["stop", "from-alice"]):
-        code, printed = receiver.aar(*command)
-        assert code == 2 and printed.strip().splitlines()[-1].startswith("aar: run from-alice was opened from the bundle"), printed
-    code, printed = receiver.aar("clean", "from-alice", "--force", "--yes")
-    assert code == 0 and not receiver.git("branch", "--list", "aar/sent/*"), printed
+    (tmp_path / "receiver").mkdir()
+    with with_commands(tmp_path / "receiver") as receiver:
+        receiver.git("fetch", "--quiet", str(sender.folder), "main:theirs")
+        code, printed = receiver.aar("open", str(tmp_path / "sent.aar.tar.gz"), "--as", "from-alice")
+        assert code == 0 and "branches are in your repository" in printed, printed
+        assert receiver.git("rev-parse", "aar/sent/agent-1") == sender.git("rev-parse", "aar/sent/agent-1")
+        assert int(receiver.git("rev-list", "--count", "aar/sent/agent-1").strip()) > 2, "with the history that was here before"
+        assert receiver.git("status", "--porcelain") == "" and receiver.git("branch", "--show-current").strip() == "main"
+        for command in ("status", "scores"):
+            code, printed = receiver.aar(command, "from-alice")
+            assert code == 0 and "agent-1" in printed, printed
+        for command in (["resume", "from-alice"], ["verify", "from-alice"], ["say", "from-alice", "hello"], ["stop", "from-alice"]):
+            code, printed = receiver.aar(*command)
+            assert code == 2 and printed.strip().splitlines()[-1].startswith("aar: run from-alice was opened from the bundle"), printed
+        code, printed = receiver.aar("clean", "from-alice", "--force", "--yes")
+        assert code == 0 and not receiver.git("branch", "--list", "aar/sent/*"), printed
 
 
 def test_a_run_of_a_repository_with_one_commit_alone_is_opened_as_well(smoke, checkout, place, tmp_path):

@@ -7,17 +7,16 @@ import subprocess
 import pytest
 
 from state.ledger import Ledger
-from state.paths import RunPaths
-
-AGENTS = 4
+from tests.conftest import with_commands
+from tests.swarm.whole import AGENTS, paths_in, whole_run
 
 
 @pytest.fixture(scope="module")
-def finished(smoke, module_checkout):
+def finished(smoke, tmp_path_factory):
     """(checkout, paths, printed) of a run that went to its end."""
-    code, printed = module_checkout.aar("--agents", str(AGENTS), "--task", "smoke", "--run", "whole", "--minutes", "0.4", "--seed", "1")
-    assert code == 0, printed
-    return module_checkout, RunPaths(module_checkout.folder / ".aar" / "runs" / "whole"), printed
+    folder, printed = whole_run(tmp_path_factory, "copy")
+    with with_commands(folder) as checkout:
+        yield checkout, paths_in(folder), printed
 
 
 def test_every_submissions_commit_is_on_its_agents_branch_in_the_users_repository(finished):
@@ -26,14 +25,14 @@ def test_every_submissions_commit_is_on_its_agents_branch_in_the_users_repositor
     assert len(ledger.submissions) >= AGENTS
     for record in ledger.submissions.values():
         branches = checkout.git("branch", "--contains", record["commit"], "--format", "%(refname:short)").split()
-        assert branches == [f"aar/whole/{record['agent']}"]
+        assert branches == [f"aar/sent/{record['agent']}"]
         assert checkout.git("show", f"{record['commit']}:{record['method']}")
 
 
 def test_commits_name_their_agent_run_and_direction(finished):
     checkout, paths, _ = finished
-    trailers = checkout.git("log", "-1", "--format=%(trailers)", "aar/whole/agent-2")
-    assert re.search(r"^Agent: agent-2$", trailers, re.M) and re.search(r"^Run: whole$", trailers, re.M)
+    trailers = checkout.git("log", "-1", "--format=%(trailers)", "aar/sent/agent-2")
+    assert re.search(r"^Agent: agent-2$", trailers, re.M) and re.search(r"^Run: sent$", trailers, re.M)
     assert re.search(r"^Direction: \w", trailers, re.M)
 
 
@@ -42,9 +41,9 @@ def test_every_agent_was_scored_and_posted_and_the_board_holds_it(finished):
     ledger = Ledger(paths.ledger)
     agents = {f"agent-{number + 1}" for number in range(AGENTS)}
     assert {verdict["agent"] for verdict in ledger.verdicts.values() if verdict["status"] == "scored"} == agents
-    posts = checkout.git("ls-tree", "-r", "--name-only", "aar/whole/board", "forum/").split()
+    posts = checkout.git("ls-tree", "-r", "--name-only", "aar/sent/board", "forum/").split()
     assert {name.split("-", 1)[1][:7] for name in posts if name != "forum/README.md"} == agents
-    table = checkout.git("show", "aar/whole/board:results.tsv").splitlines()
+    table = checkout.git("show", "aar/sent/board:results.tsv").splitlines()
     assert len(table) == 1 + len(ledger.verdicts)
 
 
@@ -61,22 +60,22 @@ def test_the_winner_was_verified_on_the_sealed_part_and_the_opening_counted(fini
     assert [verdict["control"] for verdict in sealed] == [False, True, True]
     assert {verdict["rung"] for verdict in sealed} == {"sealed"} and len({verdict["openings"] for verdict in sealed}) == 1
     assert ["recipe_pgr" in verdict for verdict in sealed] == [True, False, False], "the ceiling by its own recipe is for finalists"
-    published = checkout.git("show", "aar/whole/board:verification.md")
+    published = checkout.git("show", "aar/sent/board:verification.md")
     assert all(verdict["submission"] in printed and verdict["submission"] in published for verdict in sealed)
 
 
 def test_the_board_says_how_much_its_verdicts_told(finished):
     checkout, paths, _ = finished
-    words = checkout.git("show", "aar/whole/board:results.md")
+    words = checkout.git("show", "aar/sent/board:results.md")
     told = [v for v in Ledger(paths.ledger).verdicts.values() if v["status"] == "scored" and not v.get("same_as")]
     assert f"exposure: {len(told)} verdicts told at most" in words and "NULL RUN" not in words
 
 
 def test_a_report_is_there_at_the_end_for_the_person_and_on_the_board(finished):
     checkout, paths, printed = finished
-    assert "report: .aar/runs/whole/report.html" in printed
+    assert "report: .aar/runs/sent/report.html" in printed
     report = (paths.root / "report.html").read_text()
-    published = checkout.git("show", "aar/whole/board:report.html")
+    published = checkout.git("show", "aar/sent/board:report.html")
     winner = json.loads((paths.evaluator / "sealed.jsonl").read_text().splitlines()[0])
     assert published.strip() == report.strip() and winner["submission"] in report and f"{winner['pgr']:.2f} [" in report
     pairs = json.loads((paths.root / "pairs.json").read_text()) if (paths.root / "pairs.json").exists() else {"pairs": []}
@@ -85,12 +84,12 @@ def test_a_report_is_there_at_the_end_for_the_person_and_on_the_board(finished):
 
 def test_what_looks_at_a_run_runs_from_the_command_line(finished):
     checkout, _, _ = finished
-    for command in (("status", "whole"), ("log", "whole", "--last", "3"), ("show", "best", "whole"), ("show", "whole", "best"), ("scores", "whole"),
-                    ("replay", "whole", "--speed", "100000"), ("report", "whole"), ("runs",)):  # fmt: skip
+    for command in (("status", "sent"), ("log", "sent", "--last", "3"), ("show", "best", "sent"), ("show", "sent", "best"),
+                    ("scores", "sent"), ("replay", "sent", "--speed", "100000"), ("report", "sent"), ("runs",)):  # fmt: skip
         code, told = checkout.aar(*command)
         assert code == 0 and told.strip() and "Traceback" not in told, (command, told)
-    for command in (("compare", "whole", "whole"), ("show", "s9999", "whole"), ("status", "nobody"), ("log", "whole", "--type", "nothing"),
-                    ("report", "whole", "--out", "nowhere/x.html"), ("finalize", "whole", "s9999"), ("open", "README.md")):  # fmt: skip
+    for command in (("compare", "sent", "sent"), ("show", "s9999", "sent"), ("status", "nobody"), ("log", "sent", "--type", "nothing"),
+                    ("report", "sent", "--out", "nowhere/x.html"), ("finalize", "sent", "s9999"), ("open", "README.md")):  # fmt: skip
         code, told = checkout.aar(*command)
         assert code == 2 and len(told.strip().splitlines()) == 1 and told.startswith("aar: "), (command, told)
 
@@ -113,7 +112,7 @@ def test_what_was_scored_last_was_read_and_written_down_by_its_agent(finished):
 def test_nothing_but_methods_and_notes_differs_from_the_base_on_an_agents_branch(finished):
     checkout, _, _ = finished
     for number in range(AGENTS):
-        changed = checkout.git("diff", "--name-only", "main", f"aar/whole/agent-{number + 1}").split()
+        changed = checkout.git("diff", "--name-only", "main", f"aar/sent/agent-{number + 1}").split()
         assert changed and all(re.fullmatch(r"methods/\w+\.py|notes/[\w-]+\.md|notebook\.md", name) for name in changed)
 
 
@@ -152,25 +151,25 @@ def test_test_texts_labels_features_and_secrets_are_in_no_git_object_and_no_read
 def test_reading_commands_print_what_the_files_hold(finished):
     checkout, paths, _ = finished
     ledger = Ledger(paths.ledger)
-    scores = json.loads(checkout.aar("scores", "whole", "--json")[1])
+    scores = json.loads(checkout.aar("scores", "sent", "--json")[1])
     assert {s["submission"] for s in scores} <= set(ledger.verdicts)
     lows = [s["pgr_low"] for s in scores if s["status"] == "scored" and s["rung"] == "full" and s["track"] == "main"]
     assert lows == sorted(lows, reverse=True)
     status = json.loads(checkout.aar("status", "--json")[1])
-    assert status["run"] == "whole" and status["state"] == "finished" and len(status["agents"]) == AGENTS
-    assert [run["run"] for run in json.loads(checkout.aar("runs", "--json")[1])] == ["whole"]
+    assert status["run"] == "sent" and status["state"] == "finished" and len(status["agents"]) == AGENTS
+    assert [run["run"] for run in json.loads(checkout.aar("runs", "--json")[1])] == ["sent"]
 
 
 def test_a_verified_run_takes_no_more_submissions(finished):
     checkout, _, _ = finished
-    code, printed = checkout.aar("resume", "whole", "--minutes", "1")
+    code, printed = checkout.aar("resume", "sent", "--minutes", "1")
     assert code == 2 and "verified" in printed
 
 
 def test_a_finalist_can_be_verified_again_and_each_opening_counts(finished):
     checkout, paths, _ = finished
     name = json.loads((paths.evaluator / "sealed.jsonl").read_text().splitlines()[0])
-    code, printed = checkout.aar("verify", "whole", name["submission"], "--json")
+    code, printed = checkout.aar("verify", "sent", name["submission"], "--json")
     again = json.loads(printed)[0]
     assert code == 0 and again["openings"] > name["openings"]
     assert (again["pgr"], again["commit"]) == (name["pgr"], name["commit"])  # same draws and seeds, re-run from the commit
@@ -178,10 +177,10 @@ def test_a_finalist_can_be_verified_again_and_each_opening_counts(finished):
 
 def test_clean_keeps_unmerged_branches_unless_forced(finished):
     checkout, paths, _ = finished
-    code, printed = checkout.aar("clean", "whole")
+    code, printed = checkout.aar("clean", "sent")
     assert code == 2 and "--yes" in printed and paths.root.exists()
-    assert checkout.aar("clean", "whole", "--yes")[0] == 0
+    assert checkout.aar("clean", "sent", "--yes")[0] == 0
     assert not paths.root.exists()
-    assert "aar/whole/agent-1" in checkout.git("branch", "--list", "aar/*")
-    assert checkout.aar("clean", "whole", "--yes", "--force")[0] == 0
+    assert "aar/sent/agent-1" in checkout.git("branch", "--list", "aar/*")
+    assert checkout.aar("clean", "sent", "--yes", "--force")[0] == 0
     assert checkout.git("branch", "--list", "aar/*") == ""

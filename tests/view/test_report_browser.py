@@ -23,6 +23,8 @@ from view.report.build import write_report
 QUESTIONS = ("What was found", "Can it be believed?", "What did it cost?", "What next?")
 SECONDS = 3.0
 """Within which 5,000 submissions must be there."""
+QUICK = 300
+"""Milliseconds that a sort or a search of them may take: a person does not notice a third of this, and the machine may be busy."""
 ATTACKS = (
     "<script>window.owned=1;alert('one')</script>", "<img src=x onerror=\"window.owned=2;alert('two')\">", "</script><script>window.owned=3</script>",
     "<svg/onload=\"window.owned=4\">", "{{ 7*7 }} ${7*7}", "javascript:alert('five')", "\u202eevil\u202c", "</details></dialog><b>bold</b>",
@@ -315,9 +317,14 @@ def test_five_thousand_submissions_are_there_in_three_seconds(tmp_path, visit):
     for _ in range(3):
         page = visit(file).page
         until(page, "board.rows && board.rows.length === 5000 && document.querySelectorAll('#board tbody tr').length === 50")
-        times.append(page.evaluate("[performance.getEntriesByType('navigation')[0].loadEventEnd / 1000, performance.now() / 1000]"))
-    assert min(time for _, time in times) < SECONDS and min(time for time, _ in times) < SECONDS, times
-    quickest = [min(page.evaluate(MILLISECONDS, act) for _ in range(4)) for act in ("sort", "teacher", "agent-3")]
-    assert max(quickest) < 300, quickest  # a person does not notice a third of this; the machine may be busy
+        times.append(max(page.evaluate("[performance.getEntriesByType('navigation')[0].loadEventEnd / 1000, performance.now() / 1000]")))
+        if times[-1] < SECONDS:  # the machine may have been busy; what was quick enough once is
+            break
+    assert min(times) < SECONDS, times
+    for act in ("sort", "teacher", "agent-3"):
+        taken: list[float] = []
+        while len(taken) < 4 and not (taken and taken[-1] < QUICK):
+            taken.append(page.evaluate(MILLISECONDS, act))
+        assert min(taken) < QUICK, (act, taken)
     page.evaluate("location.hash = 's2500'")
     page.locator("#panel pre.code").first.wait_for()

@@ -104,6 +104,7 @@ class Panels:
         for name, one in record.submissions.items():
             for parent in one.get("parents") or ():
                 self.children[parent].append(name)
+        self.post_names = {post.name.removesuffix(".md") for post in record.posts}
         for post in record.posts:
             if post.submission:
                 about = [clean(post.title, 120), clean(post.agent, 40), clean(post.type, 20)]
@@ -140,8 +141,7 @@ class Panels:
         if one in self.by_commit:
             return [self.by_commit[one], self.by_commit[one]]
         name = one.removesuffix(".md")
-        known = any(post.name.removesuffix(".md") == name for post in self.record.posts)
-        return [clean(name if known else one[:12], 100), f"post-{name}" if known else ""]
+        return [clean(name, 100), f"post-{name}"] if name in self.post_names else [clean(one[:12], 100), ""]
 
     def _commands(self, name: str, said: dict, parents: list[str]) -> list[list[str]]:
         run, commit, method = self.record.name, said["commit"][:12], said["method"]
@@ -156,7 +156,7 @@ class Panels:
     def _sealed_line(self, name: str) -> list[list]:
         """[number of the line in evaluator/sealed.jsonl, the line] of what was found on the sealed part; [] where it was not opened, or
         must not be shown."""
-        if not any(verdict["submission"] == name for verdict in self.record.sealed):
+        if name not in self.sealed:
             return []
         lines = enumerate(read_jsonl(self.record.paths.evaluator / "sealed.jsonl"), 1)
         return [[number, json.dumps(one, separators=(",", ":"))[:20_000]] for number, one in lines if one["submission"] == name][-1:]

@@ -10,15 +10,17 @@ from eval.practice import OPEN
 from eval.prepare import _Preparation
 from eval.prepared import PARTS, TaskFolder
 from eval.task import load_task
+from tests.home import same_secret
 
 
 def written(task, home, monkeypatch):
-    """Part -> texts, as a preparation in a fresh home writes them, and the folder of the task."""
+    """Part -> texts, as a preparation in a fresh home writes them with a secret of its own, and the folder of the task."""
     monkeypatch.setenv("AAR_HOME", str(home))
     folder = TaskFolder(task)
     folder.root.parent.mkdir(parents=True)
     preparation = _Preparation(task, folder, Console(quiet=True))
-    preparation._start_folder()
+    with same_secret(home.name):
+        preparation._start_folder()
     preparation._write_parts()
     lines = {name: (folder.part(name) / "items.jsonl").read_text().splitlines() for name in (*PARTS, "region")}
     return {name: {json.loads(line)["text"] for line in part} for name, part in lines.items()}, folder
@@ -27,7 +29,7 @@ def written(task, home, monkeypatch):
 @pytest.mark.parametrize("name", ["arithmetic", "snippets"])
 def test_whoever_has_the_program_and_the_task_file_but_not_the_secret_makes_other_rows(name, tmp_path, monkeypatch):
     task = load_task(name)
-    task = task.model_copy(update={"data": task.data.model_copy(update={"questions": 400})})  # fewer may leave a part empty
+    task = task.model_copy(update={"data": task.data.model_copy(update={"questions": 150})})
     own, folder = written(task, tmp_path / "own", monkeypatch)
     # Another machine's preparation, and all that is open: no secret but the practice task's, names, and the words of the files.
     guesses = [written(task, tmp_path / "other", monkeypatch)[0]]
