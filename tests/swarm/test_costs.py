@@ -1,7 +1,6 @@
 """What a run will cost is told and agreed to before it starts, and before it goes on: no key spends by surprise."""
 
 import json
-import os
 
 import pytest
 import tomli_w
@@ -60,10 +59,12 @@ def test_only_prices_of_ones_own_make_a_run_free_and_not_an_earlier_one_whose_ap
 def test_a_key_in_the_environment_is_not_used_before_somebody_agrees(smoke, module_checkout):
     with MessagesServer(lambda call: turn("hello")) as server:
         def ask(*arguments: str, key: str = "a-key") -> str:
-            environment = {**os.environ, "ANTHROPIC_BASE_URL": server.url, **({"ANTHROPIC_API_KEY": key} if key else {})}
-            process = module_checkout.start("--task", "smoke", "--run", "unagreed", *arguments, env=environment)
-            said = process.communicate(timeout=120)[0]
-            assert process.returncode == 2, said
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setenv("ANTHROPIC_BASE_URL", server.url)
+                if key:
+                    patch.setenv("ANTHROPIC_API_KEY", key)
+                code, said = module_checkout.aar("--task", "smoke", "--run", "unagreed", *arguments)
+            assert code == 2, said
             return said
 
         assert "say --yes where there is no terminal" in (said := ask("--agents", "2", "--budget", "5")) and "an agent-hour" in said

@@ -1,5 +1,6 @@
 """A port of the sandbox's own loopback leads to one Unix socket, and to nothing else."""
 
+import contextlib
 import hashlib
 import os
 import signal
@@ -176,10 +177,11 @@ def test_inside_a_sandbox_the_port_leads_out_and_no_other_service_of_the_machine
     secret = hashlib.sha256(os.urandom(8)).hexdigest().encode()
     with socket.create_server(("127.0.0.1", 0)) as other:
         def answer_all():
-            while True:
-                connection, _ = other.accept()
-                with connection:
-                    connection.sendall(secret)
+            with contextlib.suppress(OSError):  # closed at the end of the test
+                while True:
+                    connection, _ = other.accept()
+                    with connection:
+                        connection.sendall(secret)
 
         threading.Thread(target=answer_all, daemon=True).start()
         code = """
