@@ -64,7 +64,7 @@ $(STAMP):
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "make: $(PYTHON) cannot make virtual environments: install its venv module (Debian, Ubuntu: apt install python3-venv), or say PYTHON=/path/to/another" >&2; exit 2; }
 	@command -v git >/dev/null || { echo "make: no git on PATH: install git" >&2; exit 2; }
 	@test -x $(VENV)/bin/python && $(VENV)/bin/python -m pip --version >/dev/null 2>&1 || { echo "making $(VENV) with $$($(PYTHON) --version)"; rm -rf $(VENV); $(PYTHON) -m venv $(VENV); }
-	@rm -f $(LOG) $(VENV)/installed-*; echo "installing requirements.lock into $(VENV) (1 to 2 minutes, longer with the CUDA build of torch)"
+	@rm -f $(LOG) $(VENV)/installed-*; echo "installing requirements.lock into $(VENV) (2 to 5 minutes, longer with the CUDA build of torch)"
 	@PIP_DEFAULT_TIMEOUT=$${PIP_DEFAULT_TIMEOUT:-60} $(VENV)/bin/python -m pip install --disable-pip-version-check --no-input \
 		--retries 5 --log $(LOG) -r requirements.lock || { \
 		missing=$$(sed -n 's/.*No matching distribution found for \([^ ]*\).*/\1/p' $(LOG) | tail -1); \

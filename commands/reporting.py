@@ -77,7 +77,7 @@ def compare_components(record: Record) -> None:
     """Have the evaluator compare the winner with what differs from it in little, draw by draw and item by item (RUN/pairs.json). Where
     its private files are not here or another user's, or the task was prepared anew since, the report does with wider intervals."""
     from eval.client import paired_differences
-    from view.report.components import PAIRS, candidates
+    from view.report.components import candidates, keep_pairs
     from view.report.headline import winner
 
     public, _ = winner(record)
@@ -91,7 +91,7 @@ def compare_components(record: Record) -> None:
         pairs = paired_differences(record.paths, name, others)
     except UserError:
         return
-    write_atomic(record.paths.root / PAIRS, json.dumps({"winner": name, "pairs": pairs}), mode=0o600)
+    keep_pairs(record, name, pairs)
 
 
 def report_line(paths: RunPaths, quiet: bool = False) -> str:

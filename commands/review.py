@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from commands.common import PROJECT, as_json, only_on_a_terminal, say
+from commands.common import PROJECT, as_json, only_on_a_terminal, say, shown_on_stderr
 from state.ledger import Ledger
 from state.names import is_submission
 from state.paths import find_run
@@ -43,14 +43,17 @@ def status(run: str | None, watch: bool, as_json: bool) -> None:
 def log(run: str | None, follow: bool, as_json: bool, **asked) -> None:
     """The story of a run as it happened: ideas, verdicts, posts, nudges, errors."""
     from view.log import follow as go_along
-    from view.log import log_facts, log_text
+    from view.log import log_facts, log_text, none_words
 
     paths = find_run(PROJECT, run)
     if follow:
         go_along(paths, as_json=as_json, **asked)
     else:
         facts = log_facts(read_record(paths), **asked)
-        say(facts, log_text(facts), as_json)
+        if facts or as_json:
+            say(facts, log_text(facts), as_json)
+        else:
+            shown_on_stderr(none_words(paths.name, **asked))
 
 
 @click.command()

@@ -133,14 +133,20 @@ def resume(run: str, minutes, hours, detach: bool, no_verify: bool, keep_open: b
 @as_json
 def verify_run(run: str, submissions: tuple[str, ...], as_json: bool) -> None:
     """Open the sealed part for the winner of a run and two controls, or for SUBMISSIONS (at most five). This closes the run."""
+    from state.record import is_closed
+    from swarm.access import check_own
     from swarm.verification import finalists
     from view.scores import sealed_text
 
     paths = find_run(PROJECT, run)
+    check_own(paths)
     ledger = Ledger(paths.ledger)
     chosen = list(submissions) or finalists(ledger)
     if not chosen:
         raise UserError(f"run {paths.name} has no scored submission to verify")
+    if not submissions and is_closed(paths, ledger.events):  # each opening widens what later comparisons may say
+        raise UserError(f"run {paths.name} is verified already, see `python aar.py scores {paths.name}`; "
+                        f"`python aar.py verify {paths.name} {chosen[0]}` opens the sealed part once more, which counts")
     sealed = opened_sealed(paths, chosen, None if as_json else only_on_a_terminal, **({"beside": 0} if submissions else {}))
     say(sealed, sealed_text(sealed, ledger.verdicts), as_json)
     line = report_line(paths, quiet=as_json)

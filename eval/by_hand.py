@@ -21,7 +21,7 @@ from eval.scan import knowledge_of, scan
 from eval.score import Anchored, correctness
 from eval.slots import Slot, Slots, make_slots
 from eval.tracks import gravest, track_of
-from state.errors import UserError
+from state.errors import UserError, ended
 from state.files import utc_now
 from state.ledger import Ledger
 from state.lifeline import end_with_starter
@@ -107,15 +107,10 @@ def main() -> int:
     parser.add_argument("--isolation", default="bubblewrap")
     asked = parser.parse_args()
     end_with_starter()
-    try:
-        if asked.run is not None:
-            print(json.dumps(evaluate_again(RunPaths(asked.run), asked.what, asked.isolation)))
-        else:
-            print(json.dumps(evaluate(Path(asked.what), asked.task, asked.isolation)))
-    except UserError as error:
-        print(f"aar: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return ended(lambda: print(json.dumps(
+        evaluate_again(RunPaths(asked.run), asked.what, asked.isolation) if asked.run is not None
+        else evaluate(Path(asked.what), asked.task, asked.isolation)
+    )))  # fmt: skip
 
 
 if __name__ == "__main__":

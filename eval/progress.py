@@ -14,6 +14,8 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 LINE_SECONDS = 30.0
 TRUST_SECONDS = 5.0
 """How long a stage runs before its own pace is believed more than the forecast."""
+TRUST_SHARE = 0.1
+"""And how much of it is done by then: the first hundredth says little, since a model is loaded in it."""
 
 
 class StageProgress:
@@ -56,7 +58,7 @@ class StageProgress:
             self._first = share
         forecast = self._expected[self._stage] * (1 - share)
         pace = elapsed / (share - self._first) * (1 - share) if share > self._first else forecast
-        trust = min(1.0, elapsed / TRUST_SECONDS)
+        trust = min(1.0, elapsed / TRUST_SECONDS, max(0.0, share - self._first) / TRUST_SHARE)
         self._show(share, trust * pace + (1 - trust) * forecast)
 
     @property

@@ -21,4 +21,4 @@ def enter(project: Path) -> None:
         for name in NEEDED:
             __import__(name)
     except ImportError as error:
-        sys.exit(f"aar: {error.name} is not installed for {sys.executable}: type `make setup` in {project} first")
+        sys.exit(f"aar: the Python package that gives `import {error.name}` is not installed for {sys.executable}: type `make setup` in {project} first")

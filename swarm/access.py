@@ -69,12 +69,16 @@ def is_operated(paths: RunPaths) -> bool:
     return False
 
 
-def open_for_submissions(paths: RunPaths) -> None:
-    """UserError where the run's sealed figures are known: they must reach no agent that can still submit. Or where it is not ours."""
+def open_for_submissions(paths: RunPaths, held: bool = False) -> None:
+    """UserError where the run's sealed figures are known: they must reach no agent that can still submit. Or where it is not ours.
+    `held`: this process operates it."""
     check_own(paths)
     events = Ledger(paths.ledger).events
     opening = last_opening(events)
     if opening and not is_closed(paths, events):
+        if not held and is_operated(paths):
+            look = f"python aar.py status {paths.name}"
+            raise UserError(f"run {paths.name} is being verified, which closes it: `{look}` says how far that is")
         raise UserError(cut_off_words(paths.name, opening))
     if opening:
         raise UserError(f"run {paths.name} was verified on the sealed part and takes no more submissions: start a new run")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
 from pathlib import Path
 
@@ -27,7 +28,7 @@ def prepare_agent_folder(paths: RunPaths, agent: str) -> None:
     outlives them."""
     binaries = paths.root / "bin"
     binaries.mkdir(exist_ok=True)
-    command = f'#!/bin/sh\nexec "{sys.executable}" -I -S "${{AAR_LIB:-/aar/lib}}/door.py" "$@"\n'
+    command = f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -I -S "${{AAR_LIB:-/aar/lib}}/door.py" "$@"\n'
     write_atomic(binaries / "aar", command, mode=0o755)
     write_atomic(paths.agent(agent) / "gitfile", f"gitdir: /aar/repo.git/worktrees/{worktree_id(paths, agent)}\n")
     paths.home(agent).mkdir(mode=0o700, exist_ok=True)

@@ -14,6 +14,7 @@ compressed parts of a report that the board has, is told with the branch to leav
 from __future__ import annotations
 
 import os
+import shlex
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -22,6 +23,7 @@ import tomli
 import tomli_w
 
 from state.config import read_config
+from state.disk import on_disk
 from state.errors import UserError
 from state.files import utc_now
 from state.ledger import Ledger
@@ -30,6 +32,7 @@ from state.record import is_closed
 from swarm.bundle_file import REPO, SEALED, SUFFIX, Manifest, Member, most_bytes, read_bundle, sha256_of, write_bundle
 from swarm.bundle_git import Finding, findings, pack, unpack
 from swarm.bundle_paths import unpublished
+from swarm.opened_board import check_board
 from swarm.opened_files import check_files
 from swarm.post_text import one_line
 from swarm.scrub import Known, Scrubber, leaks, places_here
@@ -66,7 +69,7 @@ def bundle_run(paths: RunPaths, out: Path | None, transcripts: bool, without: Se
     known, places = Known.here(paths), places_here(paths, PROJECT)
     scrubber = Scrubber(known, places)
     closed = is_closed(paths, Ledger(paths.ledger).events)
-    with tempfile.TemporaryDirectory(prefix=".aar-bundle-", dir=out.parent) as scratch:
+    with on_disk(out.parent), tempfile.TemporaryDirectory(prefix=".aar-bundle-", dir=out.parent) as scratch:
         folder = Path(scratch, "files")
         folder.mkdir()
         tell("taking secrets out of files")
@@ -85,6 +88,7 @@ def bundle_run(paths: RunPaths, out: Path | None, transcripts: bool, without: Se
         made = Path(scratch, "made")
         write_bundle(made, manifest, folder)
         _check_file(made, Path(scratch, "read"), known, tuple(places))
+        check_board(Path(scratch, "read"), Path(scratch, "repo.git"), heads.get(BOARD))
         os.chmod(made, 0o644)
         try:
             os.link(made, out)  # unlike a rename, never replaces a file that is there
@@ -217,6 +221,6 @@ def bundle_text(facts: dict) -> str:
         f"taken out: {_count(facts['redacted'], 'secret')}{f' ({kinds})' if kinds else ''}, {_count(facts['paths'], 'path')} of this machine; "
         "a second search of the finished file found none",
         *([f"left out: {', '.join(facts['left_out'])}"] if facts["left_out"] else []),
-        f"whoever gets it types: python aar.py open {Path(facts['file']).name}",
+        f"whoever gets it types: {shlex.join(['python', 'aar.py', 'open', Path(facts['file']).name])}",
     ]
     return "\n".join(lines)

@@ -2,9 +2,10 @@
 
     paths = open_bundle(project, Path("1128-2305.aar.tar.gz"), None, print)
 
-Nothing of it is trusted (swarm/bundle_file.py, bundle_git.py, bundle_paths.py, opened_files.py), nothing of it is run, and it cannot be gone
-on with: `opened.json` in its folder says so, and whatever would write to a run asks for that (swarm/access.py). It is unpacked
-beside the runs and gets its name in one step: a run is there whole, or not at all.
+Nothing of it is trusted (swarm/bundle_file.py, bundle_git.py, bundle_paths.py, opened_files.py, opened_board.py), nothing of it is run,
+and it cannot be gone on with: `opened.json` in its folder says so, and whatever would write to a run asks for that (swarm/access.py).
+It is unpacked among the runs and gets its name in one step: a run is there whole, or not at all. Its figures are its sender's: what
+contradicts itself is refused, what was made up alike everywhere is not found out, and status, `show` and report say whose figures they are.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ from state.paths import NAME, RunPaths, runs_folder
 from swarm.access import open_repo
 from swarm.bundle_file import MOST_BYTES, REPO, Manifest, read_bundle, sha256_of
 from swarm.bundle_git import git, unpack
-from swarm.bundle_paths import unpublished
+from swarm.bundle_paths import BOARD, unpublished
+from swarm.opened_board import check_board
 from swarm.opened_files import check_files
 from swarm.post_text import one_line
 
@@ -42,8 +44,11 @@ def open_bundle(project: Path, file: Path, name: str | None, tell: Callable[[str
     home.mkdir(parents=True, exist_ok=True)
     if not (home.parent / ".gitignore").exists():
         write_atomic(home.parent / ".gitignore", "*\n")
-    scratch = Path(tempfile.mkdtemp(prefix="opening-", dir=home.parent))
+    # In the folder of the runs, which may be on another disk; one deeper than a run, so that nobody takes it for one.
+    outer = Path(tempfile.mkdtemp(prefix=".opening-", dir=home))
+    scratch = outer / "run"
     try:
+        scratch.mkdir()
         manifest = read_bundle(file, scratch)
         root = home / (name or manifest.run)
         if root.exists():
@@ -52,14 +57,15 @@ def open_bundle(project: Path, file: Path, name: str | None, tell: Callable[[str
         unpack(scratch / REPO, manifest.base, manifest.refs(), scratch / "repo.git")
         for _, words in unpublished(scratch / "repo.git", manifest.base, manifest.refs()):
             raise UserError(f"the bundle's {words}, and AAR commits nothing like that: it was tampered with, nothing was opened")
+        check_board(scratch, scratch / "repo.git", manifest.branches.get(BOARD))
         _settle(scratch, config, manifest, file, _git_folder(project))
         scratch.chmod(0o755)
         scratch.rename(root)
-    except BaseException:
-        shutil.rmtree(scratch, ignore_errors=True)
-        raise
+    finally:
+        shutil.rmtree(outer, ignore_errors=True)
     paths = RunPaths(root)
     tell(_words(paths, manifest))
+    tell("all figures are as its sender gave them: nobody signed them, and AAR scored none of them here")
     tell(f"no page came with it, `python aar.py report {paths.name}` makes one")
     tell(_mirror(paths, config, manifest))
     return paths

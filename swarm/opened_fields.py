@@ -38,6 +38,8 @@ Word = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9 _-]{0,40}$")]
 Lines = list[Annotated[str, StringConstraints(max_length=4000)]]
 BOUNDED = ("pgr", "lift", "recipe_pgr", "over_best", "over_parent", "over")
 """Figures that stand with `_low` and `_high`."""
+SHOWN = 0.01
+"""What is said with two digits says the same within this."""
 
 
 class Loose(BaseModel):
@@ -50,4 +52,16 @@ class Loose(BaseModel):
                 continue
             if getattr(self, f"{name}_low") is None or getattr(self, f"{name}_high") is None:
                 raise ValueError(f"{name} without its interval")
+            check_within(name, getattr(self, name), getattr(self, f"{name}_low"), getattr(self, f"{name}_high"))
         return self
+
+
+def agree(one: float, other: float) -> bool:
+    """Whether two figures say the same."""
+    return abs(one - other) <= SHOWN + 1e-6 * abs(one)
+
+
+def check_within(name: str, value: float, low: float, high: float) -> None:
+    """ValueError where a figure is not within its own interval, which no estimate of AAR comes to."""
+    if low > high or not (low <= value <= high or agree(value, low) or agree(value, high)):
+        raise ValueError(f"{name} {value:.4g} is not within its interval [{low:.4g}, {high:.4g}]")

@@ -12,7 +12,21 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from swarm.bundle_file import CommitId, Name
-from swarm.opened_fields import Count, Figure, Line, Lines, Loose, MethodPath, SubmissionId, TaskName, Text, Time, Word
+from swarm.opened_fields import (
+    Count,
+    Figure,
+    Line,
+    Lines,
+    Loose,
+    MethodPath,
+    SubmissionId,
+    TaskName,
+    Text,
+    Time,
+    Word,
+    agree,
+    check_within,
+)
 
 
 class Figures(Loose):
@@ -158,6 +172,13 @@ class Verdict(Figures):
             raise ValueError("independent_items without draws, weak_accuracy and ceiling_accuracy")
         return self
 
+    @model_validator(mode="after")
+    def _figures_are_the_means_of_their_draws(self) -> Verdict:
+        for name, value, by_draw in (("pgr", self.pgr, self.pgr_by_draw), ("lift", self.lift, self.lift_by_draw)):
+            if value is not None and by_draw and not agree(value, sum(by_draw) / len(by_draw)):
+                raise ValueError(f"{name} {value:.4g} is not the mean of its draws, {sum(by_draw) / len(by_draw):.4g}")
+        return self
+
 
 class Event(Loose):
     kind: Line
@@ -244,11 +265,12 @@ class Pair(Loose):
     low: Figure | None = None
     high: Figure | None = None
 
-
     @model_validator(mode="after")
     def _difference_has_an_interval(self) -> Pair:
         if self.difference is not None and None in (self.low, self.high):
             raise ValueError("difference without its interval")
+        if self.difference is not None:
+            check_within("difference", self.difference, self.low, self.high)
         return self
 
 

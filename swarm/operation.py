@@ -16,7 +16,7 @@ from state.errors import UserError
 from state.files import utc_now, write_atomic
 from state.ledger import Ledger
 from state.paths import RunPaths
-from swarm.access import current_budget, is_operated, load_config, open_for_submissions
+from swarm.access import current_budget, hold_run, is_operated, load_config, open_for_submissions
 from swarm.agent import ASK_MODELS
 from swarm.create import Options, check_run, create_run
 from swarm.key import find_key
@@ -170,6 +170,7 @@ def run_to_end(
     `live`: its `update(state)` is called about twice a second; it is left before anything else is told.
     """
     open_for_submissions(paths)
+    hold_run(paths).release()  # where somebody else has it, nothing else is told
     tell(f"run {paths.name}: state in {paths.root}, branches aar/{paths.name}/*; Ctrl-C stops it, resume goes on")
     with live as view:
         ended = operate(paths, view.update, seconds, keep_open)

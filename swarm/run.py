@@ -259,7 +259,7 @@ def operate(
     """
     lock = hold_run(paths)
     try:
-        open_for_submissions(paths)
+        open_for_submissions(paths, held=True)
         task_views(load_config(paths)["task"])  # prepared on this machine?
         operator = Operator(paths, show, take_key(), keep_open)
         if paths.state.exists():

@@ -60,13 +60,14 @@ def listen_at(path: Path) -> socket.socket:
 
 
 def connect_to(path: Path, timeout: float | None = None) -> socket.socket:
-    """A connection to the socket at `path`; OSError where nobody listens there."""
+    """A connection to the socket at `path`; OSError, which names it, where nobody listens there or this user may not."""
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     connection.settimeout(timeout)
     folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY)
     try:
         connection.connect(f"/proc/self/fd/{folder}/{path.name}")
-    except OSError:
+    except OSError as error:
+        error.filename = str(path)
         connection.close()
         raise
     finally:

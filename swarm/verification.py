@@ -17,7 +17,7 @@ from state.ledger import NULL_STAMP, Ledger
 from state.paths import RunPaths
 from state.record import CONTROL
 from stats.ranking import contenders
-from stats.selection import owed_to_selection
+from stats.selection import leaders, owed_to_selection, role
 from swarm.access import hold_run, load_config, open_repo
 from swarm.board import Board
 
@@ -92,11 +92,11 @@ def verification_text(sealed: list[dict], ledger: Ledger, null: bool = False) ->
         "| sealed lift | draws | openings | isolation | time |",
         "|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
+    best = leaders(ledger.verdicts)
     for verdict in sealed:
         public = ledger.verdicts.get(verdict["submission"], {})
-        role = "control" if verdict.get("control") else "finalist"
         lines.append(
-            f"| {verdict['submission']} | {role} | {verdict['commit'][:12]} | {verdict['agent']} | {verdict['method']} "
+            f"| {verdict['submission']} | {role(verdict, best)} | {verdict['commit'][:12]} | {verdict['agent']} | {verdict['method']} "
             f"| {_figure(public, 'pgr')} | {_figure(verdict, 'pgr')} | {_accuracy(verdict, 'recipe_ceiling_accuracy')} "
             f"| {_figure(verdict, 'recipe_pgr')} | {_figure(public, 'lift')} | {_figure(verdict, 'lift')} "
             f"| {verdict['draws']} | {verdict['openings']} | {verdict['isolation']} | {verdict['time']} |"
@@ -108,6 +108,11 @@ def _figure(verdict: dict, name: str) -> str:
     if verdict.get(name) is None:
         return verdict.get("status", "n/a") if verdict.get("status") != "scored" else "n/a"
     return f"{verdict[name]:.2f} [{verdict[name + '_low']:.2f}, {verdict[name + '_high']:.2f}]"
+
+
+def cells_of(verdict: dict) -> set[str]:
+    """What a row of verification.md says of a sealed verdict's PGR and lift."""
+    return {_figure(verdict, "pgr"), _figure(verdict, "lift")}
 
 
 def _accuracy(verdict: dict, name: str) -> str:

@@ -58,7 +58,7 @@ def _differ_lines(facts: dict) -> list[str]:
         lines += [f"    {name}  {value}" for name, value in row["values"].items()]
     lines += [f"  the code they started from: {', '.join(facts['code'])}"] * bool(facts["code"])
     for one in facts["prompts"]:
-        lines.append(f"  {one['path']}, {one['first']} to {one['second']}: {one['added']} lines added, {one['removed']} removed")
+        lines.append(f"  {one['path']}, {one['first']} to {one['second']}: {count(one['added'], 'line')} added, {one['removed']} removed")
     return lines
 
 

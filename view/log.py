@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+import shlex
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -21,10 +22,12 @@ from rich.text import Text
 from state.config import is_person, read_config
 from state.errors import UserError
 from state.files import read_jsonl, read_jsonl_from
+from state.ledger import Ledger
 from state.paths import RunPaths
 from state.posts import Post, read_post, read_posts
 from state.record import Record, latest_sealed, parse_time, read_sealed
-from view.format import clean, fold, terminal_width
+from stats.selection import leaders
+from view.format import clean, count, fold, terminal_width
 from view.screen import painted
 from view.status import ALIVE, read_state, run_state
 from view.story import KINDS, Transcript, entry, ledger_entries, of_post, of_sealed
@@ -82,7 +85,8 @@ def log_facts(
     asked = wanted(_names(record.config, record.posts), agent, types, grep, since)
     told = [_began(record.config), *_ended(record.paths, record.state), *ledger_entries(1, _ledger(record))]
     sealed = [] if record.public and not record.closed else read_sealed(record.paths) or []
-    told += [*map(of_sealed, latest_sealed(sealed)), *map(of_post, record.posts)]
+    best = leaders(record.verdicts)
+    told += [*(of_sealed(one, best) for one in latest_sealed(sealed)), *map(of_post, record.posts)]
     for transcript in _transcripts(record.paths, record.config):
         told += transcript.more()
     return _chosen(_sorted(told), asked, last, run_state(record.paths, record.state) in ALIVE)
@@ -119,7 +123,7 @@ def _stamp(one: dict) -> float:
 
 def _began(config: dict) -> dict:
     people = sum(map(is_person, config["agents"]))
-    return entry(config["created"], None, "event", f"the run begins: task {config['task']}, {len(config['agents']) - people} agents", "run.toml")
+    return entry(config["created"], None, "event", f"the run begins: task {config['task']}, {count(len(config['agents']) - people, 'agent')}", "run.toml")
 
 
 def _ended(paths: RunPaths, state: dict) -> list[dict]:
@@ -135,6 +139,15 @@ def _transcripts(paths: RunPaths, config: dict) -> list[Transcript]:
 def log_text(facts: Sequence[dict], width: int | None = None) -> str:
     """The entries, a line each, under the date where that changes; for a terminal as wide as it is (or `width`), with colours."""
     return Lines(width or terminal_width()).text(facts)
+
+
+def none_words(
+    run: str, agent: str | None = None, types: str | None = None, grep: str | None = None, since: str | None = None, **_: object
+) -> str:  # fmt: skip
+    """What is said where nothing of a run's story is what was asked for."""
+    given = {"--agent": agent, "--type": types, "--grep": grep, "--since": since}
+    asked = [f"{name} {shlex.quote(clean(value, 60))}" for name, value in given.items() if value]
+    return f"no line of run {run} is as asked for: {' '.join(asked)}"
 
 
 class Lines:
@@ -183,7 +196,8 @@ class Follower:
             self._files = {one.agent: one for one in _transcripts(self.paths, self.config)} | self._files
         with contextlib.suppress(PermissionError):  # another user's, who alone sees them
             sealed, self._sealed = read_jsonl_from(self.paths.evaluator / "sealed.jsonl", self._sealed)
-            told += map(of_sealed, sealed)
+            best = leaders(Ledger(self.paths.ledger).verdicts) if sealed else ()
+            told += [of_sealed(one, best) for one in sealed]
         told += self._new_posts()
         for transcript in self._files.values():
             told += transcript.more()

@@ -138,7 +138,7 @@ def group(records: Sequence[Record], sides: Sequence[Sequence[str]] | None = Non
         raise UserError(f"{first} is on task {clean(one, 40)} and {second} on {clean(other, 40)}: figures of different tasks cannot be compared")
     seen: dict[tuple, str] = {}
     for record in records:  # also by other names: a bundle may have been opened beside the run that it was packed from
-        same = tuple(record.config.get(key) for key in ("name", "created", "base", "seed"))
+        same = identity(record)
         if same in seen:
             raise UserError(f"{seen[same]} and {record.name} are the same run, {clean(same[0], 40)}: a run counts once, on one side")
         seen[same] = record.name
@@ -153,9 +153,14 @@ def group(records: Sequence[Record], sides: Sequence[Sequence[str]] | None = Non
     if len(made) < 2:
         names, code = [record.name for record in records], code_differences([Side("", (record,)) for record in records])
         apart = f" (only their code differs: {', '.join(code)})" if code else ""
-        by_hand = f"to compare them all the same, group them by commas, as in compare {names[0]}, {','.join(names[1:])}"
+        by_hand = f"`python aar.py compare {names[0]}, {','.join(names[1:])}` compares them all the same (a comma says that sides are told by hand)"
         raise UserError(f"{', '.join(names)} have the same recipe{apart}: {by_hand}")
     return [Side(_letter(number), tuple(some)) for number, some in enumerate(made)]
+
+
+def identity(record: Record) -> tuple:
+    """What a run is told by, whatever its folder is called: its copies have the same."""
+    return tuple(record.config.get(key) for key in ("name", "created", "base", "seed"))
 
 
 def _letter(number: int) -> str:

@@ -15,7 +15,7 @@ from state.record import Record
 from stats.exposure import Exposure, exposure, exposure_words
 from stats.ranking import ranked
 from stats.rejections import rejections_words, wrong_rejections
-from stats.selection import luck, owed_to_selection
+from stats.selection import leaders, luck, owed_to_selection, role
 from view.format import NONE_STAMP, clean, clean_lines, columns, count, figure, lift_of, pgr_of, recipe_pgr_of
 
 FAILURES = ("rejected", "crashed", "timeout")
@@ -105,7 +105,7 @@ def luck_words(verdicts: list[dict]) -> str | None:
         return None
     return (
         f"best of {found.count}: of as many equal methods the best would look {found.gain:+.2f} better than it is (own noise of each "
-        f"{found.noise:.3f}); `shrunk` is each PGR moved towards the middle of all, as far as noise explains their spread"
+        f"{found.noise:.3f}); `shrunk` is each PGR above the middle of all moved towards it, as far as noise explains their spread"
     )
 
 
@@ -215,11 +215,11 @@ def _costs(verdict: dict) -> list[str]:
 
 def sealed_text(sealed: list[dict], public: dict[str, dict]) -> str:
     """Sealed figures beside the public ones of the same submissions, with how often the sealed part was opened. Finalists
-    come first; what was only drawn by chance to compare them with has the role of a control."""
+    come first; what was only drawn by chance to compare them with has the role of a control, what somebody named: asked for."""
     sealed = sorted(sealed, key=lambda verdict: bool(verdict.get("control")))
     header = ["submission", "role", "agent", "method", "public PGR", "sealed PGR", "own ceiling PGR", "public lift",
               "sealed lift", "draws"]
-    rows, failures, own = [], [], []
+    rows, failures, own, best = [], [], [], leaders(public)
     for verdict in sealed:
         if verdict.get("status") != "scored":
             failures.append(f"on the sealed part: {failure_line(verdict)}")
@@ -227,7 +227,7 @@ def sealed_text(sealed: list[dict], public: dict[str, dict]) -> str:
         name = verdict["submission"]
         before = public.get(name, {})
         rows.append([
-            clean(name, 12), "control" if verdict.get("control") else "finalist", clean(verdict["agent"], 40),
+            clean(name, 12), role(verdict, best), clean(verdict["agent"], 40),
             clean(verdict["method"], 48), pgr_of(before), pgr_of(verdict), recipe_pgr_of(verdict), lift_of(before),
             lift_of(verdict), verdict["draws"],
         ])  # fmt: skip

@@ -21,6 +21,7 @@ from rich.text import Text
 from stats.exposure import Exposure, exposure_words, luck_words
 from stats.rejections import Rejections, rejections_words
 from view.format import clean, columns, count, duration, figure, fold, interval, left_out_words, lift_of, pgr_of, short
+from view.opened import GIVEN, machine
 from view.scores import failure_words
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ def _head(facts: dict, width: int | None) -> list[Text]:
     lines += _labelled("work", work_words(facts), width)
     lines += _labelled("best", best_words(facts["best_verdict"]), width, "", "green")
     for verdict in facts["sealed"]:
-        lines += _labelled("sealed", sealed_words(verdict), width, "", "green")
+        lines += _labelled("sealed", sealed_words(verdict, facts["opened"]), width, "", "green")
     return [*lines, Text()]
 
 
@@ -153,7 +154,7 @@ def run_words(facts: dict) -> str:
     words += f", {count(len(facts['agents']) - people, 'agent')}"
     words += f" and {'1 person' if people == 1 else f'{people} people'}" if people else ""
     words += f", {present_words(facts['people'])}" if facts["people"] else ""
-    return words + (", opened from a bundle" if facts["opened"] else "")
+    return words + (f", {GIVEN}" if facts["opened"] else "")
 
 
 def time_words(facts: dict) -> str:
@@ -191,7 +192,8 @@ def work_words(facts: dict) -> str:
     """`1 of 2 slots in use, 3 in the queue; 286 submissions of 2000, 280 scored, 99 posts`."""
     slots, used = facts.get("slots"), facts.get("slots_used")
     known = [] if slots is None or not facts["alive"] else [f"{used} of {count(slots, 'slot')} in use" if used is not None else count(slots, "slot")]
-    known += [f"{facts['queue']} in the queue"] if facts["alive"] or facts["queue"] else []
+    left = "never scored" if facts["verified"] else "in the queue"
+    known += [f"{facts['queue']} {left}"] if facts["alive"] or facts["queue"] else []
     limit = f" of {facts['fleet_submissions_limit']}" if facts["fleet_submissions_limit"] else ""
     made = f"{count(facts['submissions'], 'submission')}{limit}, {facts['scored']} scored, {count(facts['posts'], 'post')}"
     return f"{', '.join(known)}; {made}" if known else made
@@ -207,11 +209,11 @@ def best_words(verdict: dict | None) -> str:
     return f"{who}, {found}, lift {lift_of(verdict)} ({clean(verdict['rung'], 8)} rung)"
 
 
-def sealed_words(verdict: dict) -> str:
-    """A sealed verdict beside the public one of the winner."""
+def sealed_words(verdict: dict, opened: bool = False) -> str:
+    """A sealed verdict beside the public one of the winner. `opened`: the run was, from a bundle."""
     if verdict["status"] != "scored":
         return f"{clean(verdict['submission'], 12)}: {failure_words(verdict)}"
-    openings = f", {count(verdict['openings'], 'opening')} of this task's sealed part on this machine" if verdict.get("openings") else ""
+    openings = f", {count(verdict['openings'], 'opening')} of this task's sealed part {machine(opened)}" if verdict.get("openings") else ""
     return f"{clean(verdict['submission'], 12)} PGR {pgr_of(verdict)}, lift {lift_of(verdict)} ({count(verdict['draws'], 'draw')}{openings})"
 
 

@@ -21,10 +21,11 @@ from state.record import Record, completing, parse_time
 from stats.ranking import contenders
 from view.format import clean, clean_lines, count, duration, figure, fold, interval, recipe_pgr_of, terminal_width
 from view.git_words import git_words, is_opened
+from view.opened import GIVEN, machine
 from view.report.data import visible
 from view.scores import verdict_text
 from view.screen import painted
-from view.status import cut_off
+from view.status import being_verified, cut_off
 
 MOST_CODE = 60_000
 MOST_WORDS = 4000
@@ -46,7 +47,8 @@ def show_facts(record: Record, submission: str) -> dict:
     code, before = record.source(name), record.source(parents[0]) if parents else None
     by_commit = {one["commit"]: other for other, one in record.submissions.items()}
     return {
-        "submission": name, "run": record.name, "task": record.config["task"], "closed": record.closed, "agent": said["agent"],
+        "submission": name, "run": record.name, "task": record.config["task"], "closed": record.closed, "opened": is_opened(record),
+        "agent": said["agent"],
         "direction": agents.get(said["agent"], {}).get("direction"), "model": agents.get(said["agent"], {}).get("model"), "time": said["time"],
         "method": said["method"], "commit": said["commit"], "branch": f"aar/{record.config.get('name', record.name)}/{said['agent']}", "message": said.get("message") or "",
         "predict": said.get("predict"), "rank": ranked.index(name) + 1 if name in ranked else None, "of": len(ranked), "verdict": verdict,
@@ -109,12 +111,14 @@ def _commands(record: Record, name: str, said: dict, parents: list[str], verdict
     if (verdict or {}).get("status") == REJECTED:  # whatever scores it rejects it again
         return _typed(found)
     if opened:
-        found.append(("score its file, on draws of this machine", ["python", "aar.py", "eval", method, "--task", record.config["task"]]))
-        return _typed(found)
+        file = f"methods/{name}_{record.name.replace('-', '_')}.py"  # a name of its own: nothing of the project is written over
+        written = {"does": "write its file out", "command": f"{shlex.join([*git, 'show', f'{commit}:{method}'])} > {file}"}
+        scored = ["python", "aar.py", "eval", file, "--task", record.config["task"]]
+        return [*_typed(found), written, *_typed([("score that, on draws of this machine", scored)])]
     found.append(("score it again, on the same draws", ["python", "aar.py", "eval", name, "--run", record.name]))
     if opening := cut_off(record.paths, record.events):
         found.append(("complete the verification, which was cut off", completing(record.name, opening).split()))
-    elif not record.closed and (verdict or {}).get("status") == "scored":
+    elif not record.closed and not being_verified(record.paths, record.events) and (verdict or {}).get("status") == "scored":
         found.append(("on the sealed part, which closes the run", ["python", "aar.py", "verify", record.name, name]))
     return _typed(found)
 
@@ -156,8 +160,10 @@ def _sections(facts: dict) -> Iterator[tuple[str, list[str]]]:
     name, verdict = facts["submission"], facts["verdict"]
     direction = f", direction {clean(facts['direction'], 40)}" if facts["direction"] else ""
     model = f", model {clean(facts['model'], 60)}" if facts["model"] else ""
-    place = f", {facts['rank']}. of {count(facts['of'], 'method')} that compete" if facts["rank"] else ""
+    place = f", number {facts['rank']} of {count(facts['of'], 'method')} that compete" if facts["rank"] else ""
     lines = [f"run {facts['run']}, task {clean(facts['task'], 40)}{place}", f"by {clean(facts['agent'], 40)}{direction}{model}, {facts['time']}"]
+    if facts["opened"]:
+        lines.append(GIVEN)
     numbers = [f"{number} ({kind})" for kind, number in facts["ledger"].items() if number]
     lines.append(f"commit {facts['commit']}" + (f"; ledger.jsonl lines {', '.join(numbers)}" if numbers else ""))
     yield f"{name} {clean(facts['method'], 120)}", lines
@@ -165,9 +171,9 @@ def _sections(facts: dict) -> Iterator[tuple[str, list[str]]]:
     if verdict is None:
         yield "verdict", ["  none yet: it waits to be scored"]
     else:
-        yield "verdict", _verdict(verdict) + _predicted(facts)
+        yield "verdict", _verdict(verdict, facts["opened"]) + _predicted(facts)
     if facts["sealed"]:
-        yield f"on the sealed part{', as a control' if facts['sealed'].get('control') else ''}", _verdict(facts["sealed"])
+        yield f"on the sealed part{', as a control' if facts['sealed'].get('control') else ''}", _verdict(facts["sealed"], facts["opened"])
     if lines := _cost_lines(facts["cost"], (verdict or {}).get("status") == REJECTED):
         yield "cost", lines
     if facts["posts"]:
@@ -191,7 +197,7 @@ def _listed(names: list[str]) -> str:
     return ", ".join(names[:MOST_LISTED]) + more
 
 
-def _verdict(verdict: dict) -> list[str]:
+def _verdict(verdict: dict, opened: bool) -> list[str]:
     """A verdict in full: what is printed of one by hand, and what only a run's verdicts have."""
     lines = [f"  {line}" for line in verdict_text({**verdict, "submission": None, "method": ""}).splitlines() if line.strip()]
     if verdict.get("promotion"):
@@ -219,7 +225,7 @@ def _verdict(verdict: dict) -> list[str]:
             share = f", {alike:.0%}" if alike is not None else ""
             lines.append(f"  nearest in the library {words}: {clean(near.get('method') or '?', 80)}{share}")
     if verdict.get("openings"):
-        lines.append(f"  openings of this task's sealed part on this machine: {verdict['openings']}")
+        lines.append(f"  openings of this task's sealed part {machine(opened)}: {verdict['openings']}")
     return lines
 
 

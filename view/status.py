@@ -51,6 +51,11 @@ def run_state(paths: RunPaths, state: dict) -> str:
     return "crashed" if said in ALIVE and not operator_lives(paths) else said
 
 
+def being_verified(paths: RunPaths, events: list[dict]) -> bool:
+    """Whether somebody is at opening the sealed part for this run just now."""
+    return last_opening(events) is not None and not is_closed(paths, events) and operator_lives(paths)
+
+
 def cut_off(paths: RunPaths, events: list[dict]) -> dict | None:
     """The event of an opening of the sealed part that nobody is at any more, and that did not come to its end; None where there is none,
     or the run was opened from a bundle: there it cannot be completed."""
@@ -88,6 +93,8 @@ class Follower:
         if state is None:
             state = read_state(self.paths)
             now = run_state(self.paths, state)
+            if now in ALIVE and last_opening(self.ledger.events) is not None:  # who holds the run verifies it; its operator fell before
+                now = "finished"
         else:
             now = state["state"]
         if len(state.get("agents", {})) > len(self.config["agents"]):  # somebody joined

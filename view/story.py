@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 from state.posts import Post
 from state.record import parse_time
+from stats.selection import role
 from view.format import clean, figure
 from view.scores import verdict_line
 
@@ -61,9 +62,9 @@ def of_verdict(verdict: dict) -> dict:
     return entry(verdict["time"], verdict["agent"], "verdict", verdict_line({**verdict, "agent": None}) + words, verdict["submission"])
 
 
-def of_sealed(verdict: dict) -> dict:
-    who = "control" if verdict.get("control") else "finalist"
-    return entry(verdict["time"], None, "event", f"sealed, {who}: {verdict_line(verdict)}", verdict["submission"])
+def of_sealed(verdict: dict, best: Collection[str]) -> dict:
+    """`best`: submissions that were chosen by their figures."""
+    return entry(verdict["time"], None, "event", f"sealed, {role(verdict, best)}: {verdict_line(verdict)}", verdict["submission"])
 
 
 def of_event(record: dict, ref: str) -> dict:

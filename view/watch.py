@@ -7,6 +7,7 @@ the picture is redrawn; in a pipe it is printed again when something happened, b
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sys
 import time
@@ -58,6 +59,8 @@ def redrawn(console: Terminal) -> Iterator[Callable[[dict, Sequence[Text]], None
         with live_on(console, transient=True) as live:
 
             def draw(facts: dict, lines: Sequence[Text]) -> None:
+                if not is_screen(console):  # it was one, and to what is none rich writes nothing, so that no write would fail
+                    raise OSError(errno.EIO, "the terminal is gone")
                 last[:] = [facts]
                 live.update(Group(*lines), refresh=True)
 

@@ -1,5 +1,7 @@
 """What an agent's own sandboxes show it: the baits among it."""
 
+import subprocess
+
 import pytest
 
 from sandbox.box import run
@@ -52,3 +54,17 @@ def test_where_nobody_watches_or_there_are_no_walls_no_bait_is_shown(paths):
     honeypot = agent_honeypot(paths, "agent-1", "bubblewrap")
     assert bait in targets("bubblewrap") and bait not in targets("none")
     honeypot.close()
+
+
+def test_the_command_aar_starts_the_interpreter_of_any_checkout(tmp_path, monkeypatch):
+    paths = RunPaths(tmp_path / "run")
+    paths.worktree("agent-1").mkdir(parents=True)
+    (paths.worktree("agent-1") / ".git").write_text(f"gitdir: {paths.repo}/worktrees/agent-1\n")
+    python = tmp_path / "o \"d'd$(x)" / "python"
+    python.parent.mkdir()
+    python.write_text('#!/bin/sh\necho "$@"\n')
+    python.chmod(0o755)
+    monkeypatch.setattr("sys.executable", str(python))
+    prepare_agent_folder(paths, "agent-1")
+    said = subprocess.run([paths.root / "bin" / "aar", "scores"], capture_output=True, text=True)
+    assert (said.stdout, said.stderr) == ("-I -S /aar/lib/door.py scores\n", "")

@@ -6,9 +6,11 @@ import hashlib
 import io
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import tarfile
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -32,6 +34,8 @@ from swarm.run import operate
 from swarm.verification import verify
 from tests.conftest import Checkout, with_commands
 from tests.swarm.whole import paths_in, whole_run
+from tests.view.made import make_run
+from view.ending import exit_code
 from view.report.build import write_report
 from view.report.data import packed as packed_json
 from view.scores import leaderboard, scores_text
@@ -219,6 +223,9 @@ def test_one_of_a_kind_is_told_as_one():
     facts = {"file": "/x.aar.tar.gz", "run": "r", "branches": {"agent-1": "c"}, "members": 1, "bytes": 1, "sha256": "0", "redacted": 1}
     text = bundle_text({**facts, "kinds": {}, "paths": 1, "left_out": []})
     assert "1 branch, 1 file, " in text and "1 secret, 1 path of this machine" in text
+    assert text.endswith("python aar.py open x.aar.tar.gz")
+    odd = bundle_text({**facts, "file": "/tmp/o d'd;.aar", "kinds": {}, "paths": 1, "left_out": []})
+    assert shlex.split(odd.rpartition("types: ")[2]) == ["python", "aar.py", "open", "o d'd;.aar"]
     assert "2 branches, 1 file" in bundle_text({**facts, "branches": {"a": "", "b": ""}, "kinds": {}, "paths": 0, "left_out": []})
 
 
@@ -465,6 +472,37 @@ def test_files_that_a_view_would_fall_over_are_refused_with_a_line_that_says_whe
     refused(place, forge(tmp_path / "f", files), words)
 
 
+def sealed_raised(files):
+    """One sealed figure and its interval made better, in its file alone."""
+    first, *rest = files["evaluator/sealed.jsonl"].splitlines(keepends=True)
+    verdict = json.loads(first)
+    better = {key: value + 0.2 for key, value in verdict.items() if key in ("pgr", "pgr_low", "pgr_high") and value is not None}
+    assert len(better) == 3
+    return {**files, "evaluator/sealed.jsonl": b"".join([json.dumps({**verdict, **better, "pgr_by_draw": None}).encode() + b"\n", *rest])}
+
+
+def verdict_raised(files):
+    lines = [json.loads(line) for line in files["ledger.jsonl"].splitlines()]
+    one = next(line for line in lines if line["kind"] == "verdict" and line["pgr"] is not None and line["track"] == "main")
+    one |= {**{key: one[key] + 0.2 for key in ("pgr", "pgr_low", "pgr_high")}, "pgr_by_draw": None}
+    return {**files, "ledger.jsonl": b"".join(json.dumps(line).encode() + b"\n" for line in lines)}
+
+
+def without_board_files(files):
+    return {name: data for name, data in files.items() if name not in ("board/results.tsv", "board/verification.md")}
+
+
+@pytest.mark.parametrize("spoil, words", [
+    (sealed_raised, "sealed.jsonl has other figures of s.* than the board's verification.md .file"),
+    (lambda files: sealed_raised(without_board_files(files)), "sealed.jsonl has other figures of s.* .branch"),
+    (verdict_raised, "ledger.jsonl has another PGR of s.* .file"),
+    (lambda files: verdict_raised(without_board_files(files)), "ledger.jsonl has another PGR of s.* .branch"),
+    (line_added("board/verification.md", b"| s0001 | finalist |"), "verification.md is another than the one on its branch"),
+])  # fmt: skip
+def test_a_bundle_that_contradicts_its_own_board_is_refused(spoil, words, packed, place, tmp_path):
+    refused(place, forge(tmp_path / "f", spoil(members(packed[0]))), words)
+
+
 @pytest.mark.parametrize("told, words", [
     ({"format": 2}, "another version"), ({"run": "../x"}, "manifest is not as it should be at 'run'"), ({"base": "HEAD"}, "'base'"),
     ({"branches": {"../../main": "a" * 40}}, "branches"), ({"branches": {"agent-1": "a" * 40}}, "other branches than its manifest"),
@@ -497,6 +535,16 @@ def test_a_member_that_says_it_is_huge_is_refused_before_it_is_unpacked(packed, 
     tar = first.tobuf(tarfile.GNU_FORMAT) + files["manifest.json"] + padding + header.tobuf(tarfile.GNU_FORMAT) + b"\0" * 10_000
     (tmp_path / "f").write_bytes(gzip.compress(tar))
     refused(place, tmp_path / "f", "impossible size")
+
+
+def test_a_bundle_is_opened_where_the_folder_of_runs_is_on_another_disk(packed, place):
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as elsewhere:
+        if os.stat(elsewhere).st_dev == os.stat(place).st_dev:
+            pytest.skip("there is no other disk here")
+        (place / ".aar").mkdir()
+        (place / ".aar" / "runs").symlink_to(elsewhere)
+        got = opened(place, packed[0], "o4")
+        assert got.toml.is_file() and os.listdir(elsewhere) == ["o4"]
 
 
 def test_a_name_that_is_taken_is_refused_and_another_one_is_free(packed, place):
@@ -620,3 +668,14 @@ def test_a_merged_branch_and_a_message_that_steers_a_terminal_are_refused_and_mo
     subprocess.run(["git", "--git-dir", str(copy.repo), "update-ref", "refs/heads/aar/sent/agent-1", commit], check=True)
     file, _ = forged(packed, copy, tmp_path, "agent-1", same, message=b"\x1b]0;owned\x07")
     refused(place, file, "branch agent-1, commit .*: its message holds characters that steer a terminal")
+
+
+def test_a_disk_that_is_full_is_named_by_the_folder_that_the_bundle_goes_to(tmp_path, monkeypatch, capsys):
+    def onto_a_full_disk(*_):
+        with open("/dev/full", "wb") as full:
+            full.write(b"x")
+
+    paths, out = make_run(tmp_path), tmp_path / "x.aar.tar.gz"
+    monkeypatch.setattr("swarm.bundle.write_bundle", onto_a_full_disk)
+    assert exit_code(lambda: bundle_run(paths, out, False, ["agent-1", "agent-2", "board"], len)) == 2
+    assert capsys.readouterr().err == f"aar: the disk is full ({tmp_path}): free some space\n" and not out.exists()

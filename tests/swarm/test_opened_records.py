@@ -200,6 +200,10 @@ ROW = {"method": "s0001 a.py", "task": "grammar", "track": "main", "status": "sc
     (line_of("evaluator/sealed.jsonl", nearest_by_predictions={"method": "x", "agreement": 0.5, "over": 0.1}), "over without its interval"),
     (line_of("ledger.jsonl", over_best="x"), "ledger.jsonl line .*over_best"),
     (line_of("ledger.jsonl", over_parent=0.1, over_parent_low=None), "over_parent without its interval"),
+    (line_of("evaluator/sealed.jsonl", pgr=0.95, pgr_low=0.15, pgr_high=0.71), r"pgr 0.95 is not within its interval .0.15, 0.71."),
+    (line_of("evaluator/sealed.jsonl", lift_low=0.9, lift_high=0.1), "lift .* is not within its interval"),
+    (line_of("evaluator/sealed.jsonl", pgr=0.5, pgr_low=0.3, pgr_high=0.7, pgr_by_draw=[0.3, 0.4]), "pgr 0.5 is not the mean of its draws, 0.35"),
+    (whole("pairs.json", pairs=[{"submission": "s0001", "difference": 0.4, "low": 0.0, "high": 0.1}]), "difference 0.4 is not within"),
     (post("2026-11-19T08:00:00Z\x1b[2J"), "x.md .*time"), (post("2026-11-19\x1b08:00:00Z"), "x.md .*time"),
     (transcript, "agent-1/transcript.jsonl line 1 .*time"),
 ])  # fmt: skip

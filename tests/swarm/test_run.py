@@ -169,6 +169,8 @@ def test_a_verified_run_takes_no_more_submissions(finished):
 def test_a_finalist_can_be_verified_again_and_each_opening_counts(finished):
     checkout, paths, _ = finished
     name = json.loads((paths.evaluator / "sealed.jsonl").read_text().splitlines()[0])
+    code, printed = checkout.aar("verify", "sent")
+    assert code == 2 and f"verify sent {name['submission']}` opens the sealed part once more" in printed and "Traceback" not in printed
     code, printed = checkout.aar("verify", "sent", name["submission"], "--json")
     again = json.loads(printed)[0]
     assert code == 0 and again["openings"] > name["openings"]

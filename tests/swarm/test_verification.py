@@ -1,8 +1,14 @@
 """verification.md is complete and readable, also for verdicts of earlier versions; controls are drawn by chance."""
 
+from state.files import append_jsonl
 from state.ledger import NULL_STAMP, Ledger
+from state.record import read_record
 from swarm.verification import controls, verification_text
 from tests.view.made import add, make_run, verdict
+from view.log import Follower, log_facts
+from view.plots import charts
+from view.report.tables import sealed_section
+from view.scores import sealed_text
 
 
 def rows(text: str) -> list[list[str]]:
@@ -30,8 +36,28 @@ def test_controls_stand_behind_finalists_and_say_what_was_owed_to_selection(tmp_
     header, _, first, second = rows(text)
     assert [first[0], second[0]] == ["s0002", "s0001"]
     assert [row[header.index("role")] for row in (first, second)] == ["finalist", "control"]
-    assert "finalists changed by -0.10 PGR and controls by -0.02" in text and "lost 0.08 more than controls" in text
+    assert "finalists changed by -0.10 PGR and controls by -0.02" in text and "+0.08 [-0.02, +0.18], cannot be told from so few" in text
     assert NULL_STAMP in text and NULL_STAMP not in verification_text(sealed, Ledger(paths.ledger))
+
+
+def test_what_somebody_named_is_asked_for_wherever_its_role_is_told(tmp_path):
+    paths = make_run(tmp_path)
+    for number in range(1, 9):
+        add(paths, verdict(f"s{number:04d}", pgr=0.1 * number))
+    ledger = Ledger(paths.ledger)
+    sealed = [verdict(name, pgr=0.3, rung="sealed", openings=1) for name in ("s0002", "s0008")]
+    header, _, *found = rows(verification_text(sealed, ledger))
+    assert [row[header.index("role")] for row in found] == ["asked for", "finalist"]
+    paths.evaluator.mkdir()
+    for one in sealed:
+        append_jsonl(paths.evaluator / "sealed.jsonl", one)
+    append_jsonl(paths.ledger, {"kind": "event", "event": "sealed-opening", "agent": None, "detail": "s0002, s0008",
+                                "time": "2026-11-23T15:00:00Z"})  # fmt: skip
+    (paths.board / "verification.md").write_text("# Sealed verification\n")
+    record = read_record(paths)
+    texts = [sealed_text(sealed, ledger.verdicts), charts(record)["sealed"][0].alt]
+    for told in [*texts, *map(str, (sealed_section(record), log_facts(record), Follower(paths).more()))]:
+        assert "asked for" in told and "s0002 finalist" not in told and "finalist: s0002" not in told
 
 
 def test_controls_are_others_of_the_main_track_drawn_by_the_secret_alone(tmp_path):

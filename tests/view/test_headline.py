@@ -2,6 +2,7 @@
 
 import json
 import shlex
+import shutil
 import subprocess
 from pathlib import PurePosixPath
 
@@ -14,8 +15,10 @@ from state.record import read_record
 from tests.view.big import make_big_run
 from tests.view.made import add, make_run, verdict
 from view.report.headline import headline, winner
+from view.report.page import render as page_of
+from view.report.panel import main_facts
 from view.report.tables import sealed_section
-from view.report.yardstick import library_figures, yardstick
+from view.report.yardstick import _search_curves, library_figures, yardstick
 
 
 @pytest.fixture
@@ -63,11 +66,70 @@ def test_sealed_figures_come_first_once_the_run_is_closed(paths):
     assert any("finalize first s0001" in one["command"] for one in found["next"]) and not any("verify" in one["command"] for one in found["next"])
 
 
+def test_the_page_of_an_opened_run_says_whose_figures_it_shows_and_where_the_sealed_part_was_opened(paths):
+    add(paths, verdict("s0001", pgr=0.6))
+    verified(paths, verdict("s0001", pgr=0.5))
+
+    def told():
+        record = read_record(paths)
+        return json.dumps([headline(record), sealed_section(record)]), page_of(record, {})
+
+    mine, page = told()
+    assert "this task's sealed part on this machine" in mine and "opened 3 times here" in mine and "sender" not in mine + page
+    (paths.root / "opened.json").write_text("{}")
+    theirs, page = told()
+    assert "on this machine" not in theirs and "times here" not in theirs and "opening 3 of this task's sealed part there" in theirs
+    assert "<b>Opened from a bundle: figures as its sender gave them.</b>" in page
+    assert mark(paths, "opened from a bundle: figures as its sender gave them") == "unknown"
+
+
 @pytest.mark.parametrize(("lift_low", "expected"), [(0.01, "yes"), (0.0, "no"), (-0.2, "no")])
 def test_a_lift_holds_only_where_its_sealed_lower_bound_is_above_zero(paths, lift_low, expected):
     add(paths, verdict("s0001", pgr=0.6))
     verified(paths, verdict("s0001", pgr=0.5, lift_low=lift_low))
     assert mark(paths, "on the sealed part: ") == expected
+
+
+@pytest.mark.parametrize(("pgr", "expected"), [(0.6, "unknown"), (0.1, "no"), (0.9, "yes")])
+def test_what_the_winner_owed_to_selection_is_told_only_beyond_what_the_intervals_allow(paths, pgr, expected):
+    add(paths, verdict("s0001", pgr=0.6))
+    add(paths, verdict("s0002", pgr=0.5))
+    verified(paths, verdict("s0001", pgr=pgr), verdict("s0002", pgr=0.52, control=True))
+    assert mark(paths, "from public to sealed") == expected
+
+
+def test_without_controls_it_is_said_that_nothing_is_told_of_selection(paths):
+    add(paths, verdict("s0001", pgr=0.53))
+    verified(paths, verdict("s0001", pgr=0.28))
+    assert mark(paths, "without controls it cannot be told") == "unknown"
+
+
+@pytest.mark.parametrize(("over", "low", "expected"), [(0.02, -0.01, "unknown"), (0.1, 0.02, "yes"), (-0.01, -0.1, "no")])
+def test_whether_the_winner_is_better_than_the_known_method_that_answers_most_like_it_is_among_the_checks(paths, over, low, expected):
+    add(paths, verdict("s0001", pgr=0.6))
+    near = {"method": "methods/confident.py", "agreement": 0.9, "over": over, "over_low": low, "over_high": 0.2}
+    verified(paths, verdict("s0001", pgr=0.5, nearest_by_predictions=near))
+    assert mark(paths, "confident.py, whose answers are nearest") == expected
+
+
+def test_a_library_that_was_not_scored_is_told_with_its_remedy_but_not_to_agents_while_they_submit(paths):
+    add(paths, verdict("s0001", pgr=0.6))
+    assert not any("the library was not scored" in text for text in marks(paths, public=True))
+    assert mark(paths, "the library was not scored on reviews here") == "unknown"
+    verified(paths, verdict("s0001", pgr=0.5))
+    assert any(one["command"] == "python aar.py baselines reviews" for one in headline(read_record(paths))["next"])
+
+
+def test_what_was_asked_for_is_not_called_the_best_and_no_figure_without_luck_is_above_its_own(paths):
+    for number in range(1, 9):
+        add(paths, verdict(f"s{number:04d}", pgr=0.1 * number))
+    record = read_record(paths)
+    found = [one["note"] for one in headline(record)["figures"] if one["label"] == "PGR, public"]
+    assert found[0].startswith("the best of 8: 0.") and found[0].endswith("shrunk towards the others")
+    assert any("luck taken off" in label for label, _ in main_facts(record.verdicts["s0008"], 0.7))
+    assert not any("luck taken off" in label for label, _ in main_facts(record.verdicts["s0002"], 0.2)), "nothing was taken off"
+    verified(paths, verdict("s0002", pgr=0.1))
+    assert "asked for by its name, not chosen for this figure" in [one["note"] for one in headline(read_record(paths))["figures"]]
 
 
 def test_of_a_leader_that_was_not_verified_and_another_that_was_the_verified_one_speaks(paths):
@@ -90,7 +152,12 @@ def test_a_verification_that_was_cut_off_is_told_and_its_figures_are_not(paths):
         assert [one["command"] for one in found["next"] if "verify" in one["command"] or "resume" in one["command"]] == ["python aar.py verify first s0001"]
         assert "was cut off: `python aar.py verify first s0001` completes it" in section["intro"]
     with FileLock(paths.lock):
-        assert headline(read_record(paths))["state"] != "verification cut off", "somebody is at it"
+        record = read_record(paths)
+        found, section = headline(record), sealed_section(record)
+        assert found["state"].startswith("being verified, as of 15:00:00 UTC"), "somebody is at it"
+        assert "is being verified just now" in section["intro"]
+        assert not any("verify" in one["command"] or "resume" in one["command"] for one in found["next"])
+        assert "python aar.py status first --watch" in [one["command"] for one in found["next"]]
 
 
 def test_the_git_command_of_a_run_that_was_opened_under_another_name_works_from_the_projects_top(tmp_path, monkeypatch):
@@ -159,6 +226,25 @@ def test_the_search_yardstick_is_taken_at_equal_evaluations(paths):
         add(paths, verdict(f"s{number:04d}", pgr=0.6))
     found = yardstick(read_record(paths))
     assert found["pgr"] == 0.5 and found["evaluations"] == 2 and found["runs"] == ["other"]
+    shown = next(one for one in headline(read_record(paths))["figures"] if one["label"] == "search yardstick")
+    assert shown["value"] == "0.50 [0.45, 0.55]" and shown["note"].startswith("the best of the search run other after")
+    third = make_run(paths.root.parents[2], "third")
+    for number in (1, 2):
+        add(third, verdict(f"s{number:04d}", pgr=0.2 * number))
+    _search_curves.cache_clear()
+    shown = next(one for one in headline(read_record(paths))["figures"] if one["label"] == "search yardstick")
+    assert shown["value"] == "0.45" and "the median of the bests of 2 search runs (other 0.50 [0.45, 0.55], third 0.40 [" in shown["note"]
+
+
+def test_a_run_is_no_yardstick_of_its_own_copy_and_a_copied_yardstick_counts_once(paths):
+    search = make_run(paths.root.parents[2], "other")
+    for run in (search, paths):
+        add(run, verdict("s0001", pgr=0.6))
+    shutil.copytree(search.root, search.root.with_name("other-again"))
+    shutil.copytree(paths.root, paths.root.with_name("copy"))
+    (paths.root.with_name("copy") / "opened.json").write_text("{}")
+    assert len(yardstick(read_record(paths))["runs"]) == 1
+    assert yardstick(read_record(RunPaths(paths.root.with_name("copy"))))["runs"] == ["other"], "without the run that it is a copy of"
 
 
 def test_costs_are_those_of_the_files(paths):
@@ -174,3 +260,12 @@ def test_it_is_json_with_nothing_but_texts(paths):
     add(paths, verdict("s0001", pgr=0.5, agent="agent-1\x1b[2J", method="methods/\u202ex.py"))
     text = json.dumps(headline(read_record(paths)), ensure_ascii=False)
     assert "\x1b" not in text and "\u202e" not in text
+
+
+def test_when_the_sealed_part_is_opened_again_for_another_submission_the_first_screen_counts_that_too(paths):
+    add(paths, verdict("s0001", pgr=0.6))
+    add(paths, verdict("s0002", pgr=0.5))
+    verified(paths, {**verdict("s0001", pgr=0.5), "openings": 1})
+    assert mark(paths, "opened for the first time here") == "yes"
+    verified(paths, {**verdict("s0002", pgr=0.4), "openings": 2})
+    assert mark(paths, "was opened 2 times here") == "unknown"

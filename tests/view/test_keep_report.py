@@ -10,8 +10,11 @@ from commands.reporting import keep_report
 from state.errors import UserError
 from state.files import append_jsonl
 from state.ledger import Ledger
+from state.record import read_record
 from tests.view.made import add, as_another_user, make_run, verdict, write_state
 from view.page_file import GENERATOR, TOP
+from view.report.components import components, keep_pairs
+from view.report.page import _until
 from view.status import UNREAD
 
 
@@ -57,3 +60,22 @@ def test_another_user_gets_a_report_without_sealed_verdicts_where_they_ask_for_i
     mine, theirs = (html.unescape(file.read_text()) for file in (paths.root / "report.html", home / "x.html"))
     assert "0.44 [0.39" in mine and UNREAD not in mine and UNREAD in theirs and "0.44 [0.39" not in theirs
     assert capsys.readouterr().err.splitlines() == [f"only {home / 'x.html'} is written: {paths.root / 'report.html'} cannot be written to (Permission denied)"]
+
+
+def test_pairs_that_cannot_be_written_or_read_are_done_without(seen_by_all):
+    paths = make_run(seen_by_all)
+    add(paths, verdict("s0001"))
+    keep_pairs(read_record(paths), "s0001", [])
+    kept = (paths.root / "pairs.json").read_bytes()
+    with as_another_user():
+        record = read_record(paths)
+        keep_pairs(record, "s0001", [{"submission": "s0002"}])
+        assert components(record, "s0001") == []
+    assert (paths.root / "pairs.json").read_bytes() == kept
+
+
+def test_the_page_of_a_closed_run_is_as_of_its_last_sealed_verdict(tmp_path, monkeypatch):
+    paths = closed(tmp_path, monkeypatch)
+    later = verdict("s0001", pgr=0.4, rung="sealed", openings=1, control=False, time="2031-01-01T09:16:29Z")
+    append_jsonl(paths.evaluator / "sealed.jsonl", later)
+    assert _until(read_record(paths)) == "2031-01-01 09:16:29 UTC"

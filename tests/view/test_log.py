@@ -6,8 +6,10 @@ import subprocess
 import sys
 
 import pytest
+from click.testing import CliRunner
 from filelock import FileLock
 
+from commands.review import log
 from state.errors import UserError
 from state.files import append_jsonl
 from state.ledger import Ledger
@@ -253,3 +255,12 @@ def test_what_agents_posted_is_told_as_they_wrote_it(tmp_path):
 def test_an_empty_story_is_no_error(tmp_path):
     paths = make_run(tmp_path)
     assert log_text(log_facts(read_record(paths), types="verdict")) == ""
+
+
+def test_where_no_line_is_as_asked_for_that_is_said_beside_an_empty_answer(tmp_path, monkeypatch):
+    monkeypatch.setattr("commands.review.PROJECT", tmp_path)
+    make_run(tmp_path)
+    found = CliRunner().invoke(log, ["first", "--grep", "zz zz", "--type", "idea"])
+    assert (found.exit_code, found.stdout) == (0, "")
+    assert found.stderr == "no line of run first is as asked for: --type idea --grep 'zz zz'\n"
+    assert CliRunner().invoke(log, ["first", "--grep", "zzzz", "--json"]).stdout == "[]\n"

@@ -13,6 +13,7 @@ import pytest
 from state.files import append_jsonl
 from state.paths import RunPaths
 from state.record import read_record
+from stats.calibration import FEWEST, Forecast
 from stats.progress import curve
 from tests.view.big import HOSTILE, make_big_run
 from tests.view.made import add, make_run, verdict
@@ -20,8 +21,8 @@ from view.plots import charts
 from view.plots.chart import NARROW, PALETTE, Chart, stamped
 from view.plots.drawing import COLOURS, Sheet, plot, spread
 from view.plots.progress import Curve, floor_of, progress_chart
-from view.plots.rows import components_chart
-from view.plots.scatter import teacher_chart
+from view.plots.rows import Row, components_chart, lift_by_draw_chart
+from view.plots.scatter import errors_chart, teacher_chart
 from view.plots.svg import path_data
 
 ELEMENTS = {"svg", "title", "desc", "g", "defs", "path", "use", "clipPath", "rect", "text", "a"}
@@ -272,6 +273,25 @@ def test_the_floor_of_luck_rises_with_the_number_of_methods_and_needs_some_of_th
     assert floor.at(1) == pytest.approx(0.5)
     assert floor.at(1) < floor.at(10) < floor.at(40)
     assert floor_of(points[:3]) is None
+
+
+def test_the_title_of_the_lift_says_what_its_interval_says_however_many_draws_are_above_zero():
+    public, unsure = Row("public", 0.4, 0.2, 0.6, "", (0.3, 0.4, 0.5)), Row("sealed", 0.22, -0.03, 0.5, "", (0.1, 0.2, 0.3))
+    sure = Row("sealed", 0.3, 0.1, 0.5, "", (0.3, 0.3))
+    both = "s8 beats tuned naive on public draws and is not told from tuned naive on sealed draws"
+    assert lift_by_draw_chart([public, unsure], "s8").title == both
+    assert lift_by_draw_chart([public, sure], "s8").title == "s8 beats tuned naive on public and sealed draws"
+
+
+def test_nobody_is_said_to_expect_too_much_on_a_few_predictions():
+    def of(agent: str, errors: list[float]) -> list[Forecast]:
+        return [Forecast(f"s{at}", agent, 0.4 + error, 0.4, 0.3, 0.5) for at, error in enumerate(errors)]
+
+    few, many = [0.02, 0.03, 0.06, 0.07], [0.0, 0.0, 0.03, 0.05, 0.02]  # beyond 0 by a normal interval, and many not by Student's t
+    assert errors_chart(of("agent-1", few), {}) is None
+    chart = errors_chart([*of("agent-1", few), *of("agent-2", many)], {})
+    assert chart.title == "0 of 1 agent expect too much, 0 too little; the others' errors are within noise"
+    assert f"1 agent with fewer than {FEWEST} is not shown" in chart.note
 
 
 def test_points_beyond_the_axis_are_told_of():

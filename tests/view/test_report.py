@@ -85,7 +85,7 @@ def test_every_submission_is_a_row_in_the_order_of_scores_and_with_its_details(c
     ranked = leaderboard(Ledger(closed.ledger))
     assert main == [v["submission"] for v in ranked if v["status"] == "scored" and v["track"] == "main"]
     assert [row["rank"] for row in rows if row["track"] == "main" and row["rank"]] == list(range(1, len(main) + 1))
-    status = [{"scored": row["track"], "waiting": "waiting"}.get(row["status"], "failed") for row in rows]
+    status = [{"scored": row["track"], "never scored": "waiting"}.get(row["status"], "failed") for row in rows]
     kinds = ["repeat" if row["flags"].startswith("same code") else kind for row, kind in zip(rows, status, strict=True)]
     order = ["main", "elicitation", "groups", "transductive", "prior", "disqualified", "failed", "repeat", "waiting"]
     assert list(dict.fromkeys(kinds)) == [kind for kind in order if kind in kinds] and len(set(kinds)) >= 5

@@ -4,17 +4,21 @@ import json
 import shlex
 import subprocess
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from state.errors import UserError
 from state.files import append_jsonl, read_jsonl
 from state.paths import RunPaths
 from state.record import read_record
+from swarm.worktree import METHOD
 from tests.view.big import HOSTILE, make_big_run
 from tests.view.made import HOSTILE as ATTACK
 from tests.view.made import add, make_run, verdict
 from tests.view.terminal import in_pipe, in_terminal
+from view.opened import GIVEN
 from view.report.code import Pool
 from view.report.panel import Panels
 from view.show import show_facts, show_text
@@ -47,7 +51,7 @@ def test_best_is_the_leader_of_the_main_track_with_its_sealed_verdict(record):
     facts = json.loads(json.dumps(show_facts(record, "best")))
     assert facts["rank"] == 1 and facts["submission"] == record.sealed[0]["submission"] and facts["sealed"]["rung"] == "sealed"
     text = show_text(facts)
-    for words in (f"1. of {facts['of']} methods", "on the sealed part", "accuracy", "anchors", "against the best then", "paired difference", "lift by draw"):
+    for words in (f"number 1 of {facts['of']} methods", "on the sealed part", "accuracy", "anchors", "against the best then", "paired difference", "lift by draw"):
         assert words in text, words
     assert f"{facts['sealed']['recipe_ceiling_accuracy']:.3f}" in text and "methods/confident.py, 61%" in text
 
@@ -108,6 +112,8 @@ def test_of_a_verification_that_was_cut_off_what_completes_it_is_offered_and_no_
     cut = replace(still_open, events=[*still_open.events, {"event": "sealed-opening", "detail": "s0001", "time": "2026-11-20T09:00:00Z"}])
     offered = [one["command"] for one in show_facts(cut, "s0002")["commands"]]
     assert [command for command in offered if "verify" in command] == ["python aar.py verify big s0001"]
+    with FileLock(cut.paths.lock):
+        assert not any("verify" in one["command"] for one in show_facts(cut, "s0002")["commands"]), "somebody is at it"
 
 
 def test_of_a_run_that_was_opened_the_code_is_shown_from_its_own_repository_and_nothing_is_offered_that_cannot_be(still_open):
@@ -119,6 +125,20 @@ def test_of_a_run_that_was_opened_the_code_is_shown_from_its_own_repository_and_
     commands = [one["command"] for one in facts["commands"]]
     assert subprocess.run(shlex.split(commands[0]), capture_output=True, text=True, check=True).stdout == facts["code"]
     assert not any("verify" in command or "--run" in command for command in commands) and commands[-1].endswith("--task reviews")
+
+
+def test_of_a_run_that_was_opened_the_file_is_written_out_before_it_is_scored(still_open, tmp_path):
+    (still_open.paths.root / "opened.json").write_text("{}")
+    try:
+        facts = show_facts(still_open, "s0005")
+    finally:
+        (still_open.paths.root / "opened.json").unlink()
+    write, score = [one["command"] for one in facts["commands"]][-2:]
+    (tmp_path / "methods").mkdir()
+    subprocess.run(["bash", "-c", write], cwd=tmp_path, check=True)
+    file = Path(shlex.split(score)[3])
+    assert (tmp_path / file).read_text() == facts["code"] and str(file) != facts["method"] and METHOD.fullmatch(str(file))
+    assert GIVEN in show_text(facts) and GIVEN not in show_text(show_facts(still_open, "s0005"))
 
 
 def test_the_report_of_an_opened_run_offers_no_scoring_on_the_same_draws_and_reads_its_own_repository(still_open):

@@ -1,3 +1,4 @@
+import contextlib
 import datetime
 import json
 import os
@@ -11,10 +12,12 @@ from state.files import append_jsonl, utc_now
 from state.ledger import Ledger
 from state.record import read_record
 from swarm.access import open_for_submissions
+from swarm.operation import run_to_end
 from tests.view.made import HOSTILE, add, as_another_user, make_run, verdict, write_state
 from tests.view.terminal import in_pipe, in_terminal
 from view.format import age_seconds
 from view.log import Follower, log_facts
+from view.report.table import leaderboard_rows
 from view.status import UNREAD, runs_facts, runs_text, status_facts, status_text
 
 
@@ -224,13 +227,29 @@ def test_a_run_that_was_verified_says_so_here_and_among_the_runs_with_its_sealed
     assert runs_text(runs_facts(tmp_path)).splitlines()[1].split()[:2] == ["first", "verified"]
 
 
+def test_what_a_verified_run_did_not_come_to_score_does_not_wait_any_more(tmp_path):
+    paths = make_run(tmp_path)
+    add(paths, verdict("s0001"))
+    append_jsonl(paths.ledger, {"kind": "submission", "submission": "s0002", "agent": "agent-1", "commit": "ab" * 20, "method": "methods/x.py", "family": None})
+    write_state(paths, "finished")
+    assert "1 in the queue" in status_text(status_facts(paths)) and leaderboard_rows(read_record(paths))[-1]["status"] == "waiting"
+    verify(paths)
+    assert "1 never scored" in status_text(status_facts(paths)) and leaderboard_rows(read_record(paths))[-1]["status"] == "never scored"
+
+
 @pytest.mark.parametrize(("detail", "command"), [("s0001, s0002 (control)", "verify first"), ("s0001, s0003", "verify first s0001 s0003")])
 def test_a_verification_that_was_cut_off_is_a_problem_with_the_command_that_completes_it(tmp_path, detail, command):
     paths = make_run(tmp_path)
     write_state(paths, "running")
     with FileLock(paths.lock):
         Ledger(paths.ledger).append("event", event="sealed-opening", agent=None, detail=detail)
-        assert not any("verification" in problem for problem in status_facts(paths)["problems"]), "somebody is at it"
+        write_state(paths, "running", time="2026-11-23T13:00:00Z")  # its operator fell an hour before
+        facts = status_facts(paths)
+        assert facts["problems"] == [] and facts["state"] == "finished" and facts["verifying"]["of"] == 2, "somebody is at it"
+        with pytest.raises(UserError, match="run first is being verified, which closes it: `python aar.py status first`"):
+            open_for_submissions(paths)
+        with pytest.raises(UserError, match="was cut off"):
+            open_for_submissions(paths, held=True)
     facts = status_facts(paths)
     words = f"the verification of run first was cut off: `python aar.py {command}` completes it"
     assert facts["problems"] == [words] and facts["state"] == "finished", "`resume` would be refused"
@@ -263,6 +282,16 @@ def test_a_verified_run_without_a_state_is_over_and_not_fallen(tmp_path):
     assert (facts["state"], facts["verified"], facts["problems"]) == ("finished", True, [])
 
 
+def test_status_of_an_opened_run_says_whose_figures_it_shows_and_where_the_sealed_part_was_opened(tmp_path):
+    paths = make_run(tmp_path)
+    add(paths, verdict("s0001"))
+    verify(paths)
+    assert "3 openings of this task's sealed part on this machine" in " ".join(status_text(status_facts(paths)).split())
+    (paths.root / "opened.json").write_text("{}")
+    text = " ".join(status_text(status_facts(paths)).split())
+    assert "3 openings of this task's sealed part there" in text and "opened from a bundle: figures as its sender gave them" in text
+
+
 def test_a_run_that_was_opened_from_a_bundle_is_stopped_and_nobody_is_told_to_resume_it(tmp_path):
     paths = make_run(tmp_path)
     (paths.root / "opened.json").write_text("{}")
@@ -292,3 +321,10 @@ def test_the_slots_in_use_are_those_that_the_operator_tells_of(tmp_path):
     write_state(paths, "running", slots_used=1)
     with FileLock(paths.lock):
         assert status_facts(paths)["slots_used"] == 1 and "1 of 1 slot in use" in status_text(status_facts(paths))
+
+
+def test_whoever_finds_a_run_operated_by_another_process_is_told_nothing_else(tmp_path):
+    paths, told = make_run(tmp_path), []
+    with FileLock(paths.lock), pytest.raises(UserError, match="run first is being operated already"):
+        run_to_end(paths, contextlib.nullcontext(), told.append)
+    assert told == []

@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import os
+import pty
 import subprocess
 import sys
 import threading
@@ -135,3 +137,23 @@ def test_a_watch_stays_through_the_verification_and_shows_how_far_it_is(tmp_path
         (paths.board / "verification.md").write_text("# Sealed verification\n")
     watched.see("verified (finished)")
     assert watched.process.wait(timeout=30) == 0
+
+
+def test_a_terminal_that_went_away_ends_it_where_no_signal_says_so(tmp_path):
+    paths = make_run(tmp_path)
+    write_state(paths, "running")
+    ours, theirs = pty.openpty()
+    with FileLock(paths.lock):
+        watching = subprocess.Popen(
+            [sys.executable, "-c", WATCH.format(root=str(paths.root))], stdin=theirs, stdout=theirs, stderr=subprocess.PIPE, cwd=ROOT,
+            env={**os.environ, "TERM": "xterm-256color"}, start_new_session=True,
+        )  # fmt: skip
+        os.close(theirs)
+        seen = b""
+        while b"agent-2" not in seen:
+            seen += os.read(ours, 1 << 16)
+        os.close(ours)
+        try:
+            assert watching.wait(30) == 0 and watching.stderr.read() == b""
+        finally:
+            watching.kill()

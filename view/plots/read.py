@@ -10,6 +10,7 @@ from stats.calibration import forecasts
 from stats.lineage import descent
 from stats.progress import Point, curve
 from stats.ranking import contenders
+from stats.selection import leaders
 from view.format import NONE_STAMP, clean, pgr_of
 from view.plots.agents import agents_chart
 from view.plots.chart import Chart, stamped
@@ -31,7 +32,7 @@ def read_charts(record: Record, winner: tuple[dict | None, dict | None], parts: 
     points = points_of(record, list(record.verdicts.values()))
     found = {
         "headline": [_lift(public, sealed)], "progress": _progress(record, points, sealed), "agents": [_agents(record, points)],
-        "sealed": [sealed_chart([(record.verdicts.get(one["submission"], {}), one) for one in record.sealed])],
+        "sealed": [sealed_chart([(record.verdicts.get(one["submission"], {}), one) for one in record.sealed], leaders(record.verdicts))],
         "teacher": [teacher_chart(list(record.verdicts.values()), _leaders(record))], "predicted": _predicted(record),
         "components": [components_chart(parts)], "diversity": _diversity(record), "lineage": [_lineage(record)],
         "transfer": [transfer_chart(record.transfer)], "cost": [dollars_chart(record.calls), tokens_chart(record.calls)],

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from statistics import mean
 
 from matplotlib.axes import Axes
 
+from stats.selection import role
 from view.format import clean, count, figure, interval, pgr_of
 from view.plots.chart import NARROW, WIDE, Chart, wrapped
 from view.plots.drawing import BEST, GRID, LETTER, MUTED, ODD, SEALED, Sheet, plot
@@ -134,6 +135,11 @@ def components_chart(parts: Sequence[tuple[str, float, float, float, str]]) -> C
     )
 
 
+def _told(row: Row) -> str:
+    """What the interval of a lift says, however many draws lie above 0."""
+    return "beats tuned naive" if row.low > 0 else "is worse than tuned naive" if row.high < 0 else "is not told from tuned naive"
+
+
 def lift_by_draw_chart(rows: Sequence[Row], name: str) -> Chart | None:
     """Lift over tuned naive of one submission, a dot a draw: rows such as public and sealed. None where no row has dots."""
     rows = [row for row in rows if row.dots]
@@ -141,7 +147,6 @@ def lift_by_draw_chart(rows: Sequence[Row], name: str) -> Chart | None:
         return None
     labels = [f"{row.label}, {len(row.dots)} draws" for row in rows]
     span = _span([v for row in rows for v in (row.low, row.high, *row.dots)], 0.0)
-    above_zero = [sum(value > 0 for value in row.dots) for row in rows]
 
     def draw(sheet: Sheet) -> None:
         axes, lower = _rows_axes(sheet, labels, span, 20, 12)
@@ -156,11 +161,15 @@ def lift_by_draw_chart(rows: Sequence[Row], name: str) -> Chart | None:
             sheet.points(axes, [row.value], [y - 0.02], [sheet.mark(row.href, says)], colour, 9, marker="D" if colour == SEALED else "o")
             sheet.text(axes, row.value, y - 0.16, interval(row.value, row.low, row.high, signed=True), colour, ha="center", va="bottom")
 
-    words = " and ".join(f"{above} of {len(row.dots)} {row.label} draws" for above, row in zip(above_zero, rows, strict=True))
-    title = f"{name} beats tuned naive on {words}"
+    told: dict[str, list[str]] = {}
+    for row in rows:
+        told.setdefault(_told(row), []).append(row.label)
+    title = f"{name} " + " and ".join(f"{words} on {' and '.join(parts)} draws" for words, parts in told.items())
     alt = (
         f"Lift over tuned naive in each draw. {title}; means: "
         + ", ".join(f"{row.label} {interval(row.value, row.low, row.high, signed=True)}" for row in rows)
+        + "; above 0 are "
+        + ", ".join(f"{sum(value > 0 for value in row.dots)} of {len(row.dots)} {row.label} draws" for row in rows)
         + "."
     )
     heights = tuple(len(rows) * tall + 62 for tall in _tall(labels, 54, 56))
@@ -174,13 +183,14 @@ def lift_by_draw_chart(rows: Sequence[Row], name: str) -> Chart | None:
     )
 
 
-def sealed_chart(pairs: Sequence[tuple[dict, dict]]) -> Chart | None:
-    """Public beside sealed PGR: (public, sealed) verdicts, finalists first. None where no pair has both figures."""
+def sealed_chart(pairs: Sequence[tuple[dict, dict]], best: Collection[str]) -> Chart | None:
+    """Public beside sealed PGR: (public, sealed) verdicts, finalists first; `best`: submissions that were chosen by their figures. None
+    where no pair has both figures."""
     known = [(public, sealed) for public, sealed in pairs if public.get("pgr") is not None and sealed.get("pgr") is not None]
     if not known:
         return None
     shown = known[:MOST_ROWS]
-    labels = [f"{sealed['submission']} {'control' if sealed.get('control') else 'finalist'}" for _, sealed in shown]
+    labels = [f"{sealed['submission']} {role(sealed, best)}" for _, sealed in shown]
     sides = ("pgr", "pgr_low", "pgr_high")
     span = _span([one[side] for pair in shown for one in pair for side in sides if one.get(side) is not None], 0.0, 1.0)
 
@@ -208,18 +218,17 @@ def sealed_chart(pairs: Sequence[tuple[dict, dict]]) -> Chart | None:
                     marker=marker,
                 )
 
-    changed = {control: [s["pgr"] - p["pgr"] for p, s in known if bool(s.get("control")) is control] for control in (False, True)}
-    words = [
-        f"{name} by {mean(values):+.2f}" for name, values in (("finalists", changed[False]), ("random controls", changed[True])) if values
-    ]
+    kinds = {"finalist": "finalists", "asked for": "what was asked for", "control": "random controls"}
+    changed = {kind: [s["pgr"] - p["pgr"] for p, s in known if role(s, best) == kind] for kind in kinds}
+    words = [f"{kinds[kind]} by {mean(values):+.2f}" for kind, values in changed.items() if values]
     title = f"From public to sealed, {words[0].replace(' by', ' changed by')} PGR" + "".join(f", {more}" for more in words[1:])
     pairs_words = "; ".join(
         f"{label} {figure(p['pgr'])} public, {figure(s['pgr'])} sealed" for label, (p, s) in zip(labels[:6], shown, strict=False)
     )
     alt = f"Pairs of public and sealed PGR with 95 % intervals. {title}. {pairs_words}."
     note = (
-        "Circle: public, on which agents were scored and finalists chosen. Diamond: sealed, opened once "
-        "after the run. Hollow: controls, drawn by chance; what they change by is not due to having been "
+        "Circle: public, on which agents were scored and finalists chosen. Diamond: sealed, opened "
+        "when the run was over. Hollow: controls, drawn by chance; what they change by is not due to having been "
         "chosen."
     )
     missing = len(pairs) - len(known)

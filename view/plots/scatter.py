@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from statistics import mean, stdev
 
-from stats.calibration import Forecast, calibration
-from stats.selection import Z
+from stats.calibration import FEWEST, Forecast, calibration, mean_error_interval
 from view.format import count, figure, interval, pgr_of
 from view.plots.chart import Chart
 from view.plots.drawing import BEST, MUTED, ODD, Sheet, plot
@@ -156,23 +154,14 @@ def predicted_chart(made: Sequence[Forecast], best: str | None = None) -> Chart 
 
 
 def errors_chart(made: Sequence[Forecast], directions: Mapping[str, str]) -> Chart | None:
-    """Mean error of each agent's predictions with its 95 % interval. None where nobody made at least two."""
-    of: dict[str, list[float]] = {}
+    """Mean error of each agent's predictions with its 95 % interval. None where nobody made enough of them."""
+    of: dict[str, list[Forecast]] = {}
     for one in made:
-        of.setdefault(one.agent, []).append(one.error)
+        of.setdefault(one.agent, []).append(one)
     rows = []
-    for agent, errors in of.items():
-        if len(errors) >= 2:
-            middle, half = mean(errors), Z * stdev(errors) / math.sqrt(len(errors))
-            rows.append(
-                Row(
-                    f"{agent} {directions.get(agent, '')}".strip() + f" ({len(errors)})",
-                    middle,
-                    middle - half,
-                    middle + half,
-                    f"#agent-{agent}",
-                )
-            )
+    for agent, some in of.items():
+        if found := mean_error_interval(some):
+            rows.append(Row(f"{agent} {directions.get(agent, '')}".strip() + f" ({len(some)})", *found, f"#agent-{agent}"))
     if not rows:
         return None
     rows.sort(key=lambda row: -row.value)
@@ -186,6 +175,9 @@ def errors_chart(made: Sequence[Forecast], directions: Mapping[str, str]) -> Cha
         f"{figure(rows[-1].value, signed=True)} ({rows[-1].label}) to {figure(rows[0].value, signed=True)} "
         f"({rows[0].label})."
     )
+    few = len(of) - len(rows)
+    note = "In brackets: number of predictions. Filled: the interval leaves 0 out."
+    note += f" {count(few, 'agent')} with fewer than {FEWEST} {'is' if few == 1 else 'are'} not shown." if few else ""
     return interval_rows(
         "prediction-errors",
         title,
@@ -193,6 +185,6 @@ def errors_chart(made: Sequence[Forecast], directions: Mapping[str, str]) -> Cha
         rows,
         "as predicted",
         "predicted less found PGR",
-        "In brackets: number of predictions. Filled: the interval leaves 0 out.",
+        note,
         worse=True,
     )

@@ -6,11 +6,13 @@ record is public and the run open, the interval is put together from those of th
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
 
+from state.files import write_atomic
 from state.record import Record
 from stats.ablation import KINDS, Difference, difference, steps
 from stats.selection import Z, own_noise
@@ -83,12 +85,18 @@ def components(record: Record, winner: str) -> list[Part]:
     return sorted(parts, key=lambda part: (KINDS.index(part.kind), -part.worth))[:MOST_PARTS]
 
 
+def keep_pairs(record: Record, winner: str, pairs: list[dict]) -> None:
+    """Write what the evaluator found for `components`. Where the folder takes no file, as another user's does not, there is none."""
+    with contextlib.suppress(OSError):
+        write_atomic(record.paths.root / PAIRS, json.dumps({"winner": winner, "pairs": pairs}), mode=0o600)
+
+
 def _pairs(record: Record, winner: str) -> dict[str, dict]:
     if record.public and not record.closed:
         return {}
     try:
         kept = json.loads((record.paths.root / PAIRS).read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
+    except (OSError, ValueError):  # also another user's
         return {}
     pairs = kept.get("pairs", []) if kept.get("winner") == winner else []
     return {pair["submission"]: pair for pair in pairs if pair.get("difference") is not None and pair.get("low") is not None}

@@ -16,17 +16,16 @@ from stats.ablation import steps
 from stats.progress import compute_seconds
 from stats.ranking import contenders
 from stats.ranking import ranked as stats_ranked
-from stats.selection import Z, luck, own_noise, selection_gap
+from stats.selection import Z, leaders, luck, own_noise, owed_to_selection, role, selection_gap
 from view.format import NONE_STAMP, clean, count, duration, figure, interval, lift_of, pgr_of, recipe_pgr_of
 from view.git_words import branch, git_words, is_opened
+from view.opened import GIVEN, machine
 from view.report.yardstick import library_figures, nearest_by_code, yardstick
 from view.scores import exposure_told
-from view.status import ALIVE, UNREAD, cut_off, run_state
+from view.status import ALIVE, UNREAD, being_verified, cut_off, run_state
 
 SMALL = 0.05
 """PGR that overfitting to public items may be worth without weakening a finding."""
-SLIGHT = 0.02
-"""PGR: less is within what other draws do."""
 TEACHERLESS = 0.5
 """A winner that keeps more of its PGR than this when teachers are shuffled does not owe it to them."""
 
@@ -44,11 +43,11 @@ def winner(record: Record) -> tuple[dict | None, dict | None]:
 
 
 def headline(record: Record) -> dict:
-    """Under `run`, `task`, `state`, `who`, `created`, `stamps`, `best`, `figures`, `believe`, `cost`, `next`: see the template."""
+    """Under `run`, `task`, `state`, `given`, `who`, `created`, `stamps`, `best`, `figures`, `believe`, `cost`, `next`: see the template."""
     public, sealed = winner(record)
     return {
         "run": record.name, "task": clean(record.config["task"], 40), "state": _state(record), "who": _who(record.config),
-        "created": record.config.get("created", ""), "stamps": _stamps(record), "best": _best(record, public),
+        "given": GIVEN if is_opened(record) else "", "created": record.config.get("created", ""), "stamps": _stamps(record), "best": _best(record, public),
         "figures": _figures(record, public, sealed) if public else [], "believe": _believe(record, public, sealed) if public else [],
         "cost": cost(record, public), "next": _next(record, public),
     }  # fmt: skip
@@ -62,6 +61,7 @@ def _state(record: Record) -> str:
     now = run_state(record.paths, record.state)
     last = max((one.get("time") or "" for some in (record.verdicts.values(), record.events) for one in some), default="")
     now = "stopped" if now == "crashed" and is_opened(record) else now
+    now = "being verified" if being_verified(record.paths, record.events) else now
     goes_on = f"{now}, as of {last[11:19] or 'its start'} UTC: load it again for news"
     return {"finished": "finished, not verified", "stopped": "stopped, not verified", "crashed": "cut off, can go on"}.get(now, goes_on)
 
@@ -104,21 +104,32 @@ def _figures(record: Record, public: dict, sealed: dict | None) -> list[dict]:
     name = public["submission"]
     rows = []
     if sealed:
-        opened = f"on {count(sealed['draws'], 'draw')} that nobody met; opening {sealed.get('openings', '?')} of this task's sealed part on this machine"
+        opened = f"on {count(sealed['draws'], 'draw')} that nobody met; opening {sealed.get('openings', '?')} of this task's sealed part {machine(is_opened(record))}"
         rows += [_figure("PGR, sealed", pgr_of(sealed), opened, "#sealed"), _figure("lift over tuned naive, sealed", lift_of(sealed), "paired on draws and items", "#sealed")]
         if sealed.get("recipe_pgr") is not None:
             against = f"the same recipe on true labels reaches accuracy {figure(sealed['recipe_ceiling_accuracy'], digits=3)}"
             rows.append(_figure("PGR against its own recipe's ceiling", recipe_pgr_of(sealed), against, "#sealed"))
-    found = luck(list(record.verdicts.values()))
-    chosen = f"the best of {found.count}: {figure(found.shrunken.get(name), digits=2)} shrunk towards the others" if found else "chosen for this figure"
-    rows += [_figure("PGR, public", pgr_of(public), chosen, f"#{name}"), _figure("lift over tuned naive, public", lift_of(public), f"{public['rung']} rung, {count(public['draws'], 'draw')}", f"#{name}")]
+    rows += [_figure("PGR, public", pgr_of(public), _why_this(record, public), f"#{name}"), _figure("lift over tuned naive, public", lift_of(public), f"{public['rung']} rung, {count(public['draws'], 'draw')}", f"#{name}")]
     best = library_figures(record)[:1]
     if best:
         rows.append(_figure("best of the library", pgr_of(best[0]), clean(best[0]["method"], 60) + ", public", "#yardstick"))
     known = yardstick(record)
     if known:
-        rows.append(_figure("search yardstick", f"{known['pgr']:.2f}", known["words"], "#yardstick"))
+        rows.append(_figure("search yardstick", known["value"], known["words"], "#yardstick"))
     return rows + _nearest(record, name, sealed or {})
+
+
+def _why_this(record: Record, public: dict) -> str:
+    """How a method came to speak for its run, and what is left of its PGR without the luck of that."""
+    verdicts, name = list(record.verdicts.values()), public["submission"]
+    if role(public, leaders(record.verdicts)) == "asked for":
+        return "asked for by its name, not chosen for this figure"
+    found = luck(verdicts)
+    if found is None or name not in found.shrunken:
+        return "chosen for this figure"
+    first, left = contenders(verdicts)[0]["submission"] == name, found.shrunken[name]
+    shrunk = f": {figure(left, digits=2)} shrunk towards the others" if left < public["pgr"] else ""
+    return f"{'the best' if first else 'among the best'} of {found.count}{shrunk}"
 
 
 def _nearest(record: Record, name: str, sealed: dict) -> list[dict]:
@@ -153,7 +164,7 @@ def _check(mark: bool | None, text: str, href: str) -> dict:
 
 def _believe(record: Record, public: dict, sealed: dict | None) -> list[dict]:
     """Checks, those that weigh most first."""
-    checks = []
+    checks = [_check(None, f"{GIVEN}, and nothing was scored here", "#sealed")] if is_opened(record) else []
     if sealed is None:
         why = f"it was verified, but {UNREAD}" if record.sealed_unread else "not verified"
         checks.append(_check(None, f"{why}: the public figure is that of the best of many and looks better than it is", "#sealed"))
@@ -164,17 +175,16 @@ def _believe(record: Record, public: dict, sealed: dict | None) -> list[dict]:
     else:
         holds = sealed["lift_low"] > 0
         checks.append(_check(holds, f"its lift {'holds' if holds else 'does not hold'} on the sealed part: {lift_of(sealed)}", "#sealed"))
-        if found := selection_gap(record.sealed, record.verdicts):
-            chosen, drawn, _ = found
-            gap = round(drawn - chosen, 2)
-            owed = f"owed {gap:.2f} to having been chosen" if gap > SLIGHT else "owed next to nothing to having been chosen, as far as that tells"
-            checks.append(_check(None if gap > SLIGHT else True, f"from public to sealed it changed by {chosen:+.2f}, controls by {drawn:+.2f}: it {owed}", "#sealed"))
-        opened = sealed.get("openings") or 1
-        text = "the sealed part of this task was opened for the first time here" if opened == 1 else (
-            f"the sealed part was opened {opened} times here: who chooses among runs by it widens the interval (`compare` does)")
+        if owed := owed_to_selection(record.sealed, record.verdicts):
+            gap = selection_gap(record.sealed, record.verdicts)
+            checks.append(_check(gap.kept if gap else None, owed[:1].lower() + owed[1:].removesuffix("."), "#sealed"))
+        opened = max(one.get("openings") or 1 for one in record.sealed)  # the last one counts, whichever submission it was for
+        here = "there" if is_opened(record) else "here"
+        text = f"the sealed part of this task was opened for the first time {here}" if opened == 1 else (
+            f"the sealed part was opened {opened} times {here}: who chooses among runs by it widens the interval (`compare` does)")
         checks.append(_check(True if opened == 1 else None, text, "#sealed"))
     checks.append(_flags(record, public, sealed))
-    checks += _against_the_known(record, public)
+    checks += _against_the_known(record, public, sealed or {})
     shuffled, pgr = public.get("permuted_pgr"), public.get("pgr")
     if shuffled is not None and pgr:
         needs = shuffled < TEACHERLESS * pgr
@@ -204,9 +214,17 @@ def _flags(record: Record, public: dict, sealed: dict | None) -> dict:
     return _check(not flags, words, "#audit")
 
 
-def _against_the_known(record: Record, public: dict) -> list[dict]:
+def _against_the_known(record: Record, public: dict, sealed: dict) -> list[dict]:
     """Whether the winner is better than what was there before: the library, and the search without a model."""
     library, known, pgr, checks = library_figures(record)[:1], yardstick(record), public.get("pgr"), []
+    if (near := sealed.get("nearest_by_predictions")) and near.get("over") is not None:
+        name, over = _file_name(near["method"]), interval(near["over"], near["over_low"], near["over_high"], signed=True)
+        beats = True if near["over_low"] > 0 else False if near["over"] <= 0 else None
+        words = {True: "better than", False: "no better than", None: "not told from"}[beats]
+        checks.append(_check(beats, f"{words} the library's {name}, whose answers are nearest: {over} PGR, sealed", "#audit"))
+    if not library and _may_tell(record):
+        task = clean(record.config["task"], 40)
+        checks.append(_check(None, f"the library was not scored on {task} here: whether something known is as good is not told", "#yardstick"))
     if library and pgr is not None:
         best = library[0]
         noises = own_noise(public), own_noise(best)
@@ -221,6 +239,11 @@ def _against_the_known(record: Record, public: dict) -> list[dict]:
         words = {True: "beats", False: "does not beat", None: "is not told from"}[beats]
         checks.append(_check(beats, f"{words} the search yardstick at equal evaluations: {pgr:.2f} against {known['pgr']:.2f}", "#yardstick"))
     return checks
+
+
+def _may_tell(record: Record) -> bool:
+    """Whether this page may hold what is known of the public part beside verdicts: not while agents read it."""
+    return record.closed or not record.public
 
 
 def _rivals(record: Record, public: dict) -> int:
@@ -277,7 +300,7 @@ def _next(record: Record, public: dict | None) -> list[dict]:
     name = public["submission"]
     rows = [{"text": "read the method", "command": f"python aar.py show {name} {run}"}]
     now = run_state(record.paths, record.state)
-    if not record.closed and now in ALIVE:
+    if not record.closed and (now in ALIVE or being_verified(record.paths, record.events)):
         rows.insert(0, {"text": "see what it is doing now", "command": f"python aar.py status {run} --watch"})
     elif opening := cut_off(record.paths, record.events):
         rows.append({"text": "complete its verification, which was cut off", "command": completing(run, opening)})
@@ -285,6 +308,9 @@ def _next(record: Record, public: dict | None) -> list[dict]:
         rows += _goes_on(record, now)
         rows.append({"text": "score it once on the sealed part, which closes the run", "command": f"python aar.py verify {run}"})
     elif record.closed:
+        if not library_figures(record) and not is_opened(record):
+            task = clean(record.config["task"], 40)
+            rows.append({"text": "score what was known before on the same draws", "command": f"python aar.py baselines {task}"})
         rows.append({"text": "score it, as it is, on other tasks", "command": f"python aar.py transfer {run}"})
         rows.append({"text": "take it over as a clean branch, an idea a commit", "command": f"python aar.py finalize {run} {name}"})
     told = [*git_words(record, on_a_page=True), "log", f"{record.config.get('base', '')[:12]}..{branch(record, clean(public['agent'], 40))}"]

@@ -110,7 +110,8 @@ def _shows(record: Record) -> str:
 
 
 def _until(record: Record) -> str:
-    times = [one.get("time") or "" for some in (record.verdicts.values(), record.events, record.submissions.values()) for one in some]
+    dated = (record.verdicts.values(), record.events, record.submissions.values(), record.sealed)
+    times = [one.get("time") or "" for some in dated for one in some]
     return moment(max(times, default=""))
 
 

@@ -19,7 +19,7 @@ from view.format import clean, clean_lines, count, figure, interval, lift_of, pg
 from view.git_words import git_words, is_opened
 from view.report.code import Colours, Pool, diff, was_cut
 from view.report.data import packed
-from view.report.table import CHUNK
+from view.report.table import CHUNK, unscored
 
 MOST_LINKS = 40
 ENDS = ("_low", "_high")
@@ -35,7 +35,7 @@ AUDITS = {
 }  # fmt: skip
 OTHERS = {
     "promotion": "sent to the full rung by", "device": "device", "isolation": "isolation", "same_as": "same code as", "tree": "syntax tree",
-    "openings": "openings of the sealed part on this machine",
+    "openings": "openings of the sealed part on its machine",
 }  # fmt: skip
 TOLD = {
     "kind", "submission", "commit", "method", "agent", "family", "track", "status", "rung", "draws", "flags", "reasons", "error", "time", "parent",
@@ -49,7 +49,7 @@ TOLD = {
 def main_facts(verdict: dict, shrunk: float | None = None) -> list[list[str]]:
     """What a verdict says first, as [label, value]."""
     rows = [["PGR", pgr_of(verdict)], ["lift over tuned naive", lift_of(verdict)]] if verdict.get("status") == "scored" else []
-    if shrunk is not None:
+    if shrunk is not None and shrunk < verdict["pgr"]:  # below the middle there is no luck to take off
         rows.append(["PGR, luck taken off", figure(shrunk)])
     if verdict.get("recipe_pgr") is not None:
         rows.append(["PGR against its own recipe's ceiling", recipe_pgr_of(verdict)])
@@ -118,7 +118,7 @@ class Panels:
         inspired = [one for one in said.get("inspired_by") or () if one not in {record.submissions[parent]["commit"] for parent in parents}]
         source, sealed = record.source(name), self.sealed.get(name, {})
         entry = {
-            "status": clean(verdict.get("status") or "waiting", 20), "track": clean(verdict.get("track") or "", 20),
+            "status": clean(verdict.get("status") or unscored(record), 20), "track": clean(verdict.get("track") or "", 20),
             "time": said.get("time", ""), "commit": said["commit"][:12], "idea": clean_lines(said.get("message") or "", 2000),
             "facts": main_facts(verdict, self.shrunk.get(name)), "others": other_facts(verdict), "sealed": main_facts(sealed),
             "sealed_others": other_facts(sealed), "control": bool(sealed.get("control")),

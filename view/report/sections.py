@@ -72,7 +72,7 @@ def yardstick_section(record: Record) -> dict | None:
     if public:
         shown.insert(0, [{"text": f"{public['submission']} (this run's best)", "href": f"#{public['submission']}"}, pgr_of(public), lift_of(public)])
     tables = [_table("Public part of the same task; the library's best of the main track", ["method", "PGR", "lift"], shown, ["PGR", "lift"])] if rows else []
-    notes = [f"Search yardstick: PGR {known['pgr']:.2f} by {known['words']}. A swarm that thinks has to beat it."] if known else []
+    notes = [f"Search yardstick: PGR {known['value']}, {known['words']}. A swarm that thinks has to beat it."] if known else []
     return {"id": "yardstick", "title": "Against the library and the search",
             "intro": "The winner is the best of many, a row of the library is not: their difference is kinder to the winner than the truth.",
             "tables": tables, "notes": notes}  # fmt: skip

@@ -42,7 +42,7 @@ COLUMNS = (
     Column("idea", "idea", about="in the words of its author"),
     Column("track", "track"),
     Column("family", "family"),
-    Column("shrunk", "shrunk", True, True, "what is left of PGR when the luck of the best of many is taken off"),
+    Column("shrunk", "shrunk", True, True, "what is left of PGR when the luck of the best of many is taken off; below the middle PGR itself"),
     Column("predict", "predicted", True, True, "the PGR that its author expected"),
     Column("draws", "draws", True, True),
     Column("seconds", "seconds", True, True, "in the method itself"),
@@ -73,9 +73,14 @@ def leaderboard_rows(record: Record) -> list[dict]:
         rows.append(_row(record, verdict, rank, left.get(verdict["submission"])))
     rows += [_row(record, verdict, None, None) for verdict in verdicts if verdict.get("same_as")]
     waiting = [one for name, one in record.submissions.items() if name not in record.verdicts]
-    rows += [_row(record, {**one, "status": "waiting"}, None, None) for one in waiting]
+    rows += [_row(record, {**one, "status": unscored(record)}, None, None) for one in waiting]
     number = {name: at // CHUNK for at, name in enumerate(record.submissions)}
     return [{**row, "chunk": number.get(row["submission"])} for row in rows]
+
+
+def unscored(record: Record) -> str:
+    """What a submission without a verdict is."""
+    return "never scored" if record.closed else "waiting"
 
 
 def _place(verdict: dict) -> tuple:
@@ -91,7 +96,7 @@ def _row(record: Record, verdict: dict, rank: int | None, shrunk: float | None) 
     flags = ", ".join(verdict.get("flags") or ())
     if verdict.get("same_as"):
         flags = ", ".join([f"same code as {verdict['same_as']}", *([flags] if flags else [])])
-    elif status not in ("scored", "waiting"):
+    elif status not in ("scored", unscored(record)):
         flags = f"{status}: {failure_words(verdict)}"
     elif (track := verdict.get("track") or "main") != "main":
         flags = f"{track}: {flags}" if flags else track

@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import PurePosixPath
 
 from state.record import Record, cut_off_words
-from stats.selection import owed_to_selection
+from stats.selection import leaders, owed_to_selection, role
 from view.format import clean, count, figure, lift_of, pgr_of, recipe_pgr_of
+from view.git_words import is_opened
+from view.opened import machine
 from view.scores import failure_words
-from view.status import UNREAD, cut_off
+from view.status import UNREAD, being_verified, cut_off
 from view.transfer import MARK
 
 
@@ -18,26 +20,26 @@ def sealed_section(record: Record) -> dict:
     if not record.sealed:
         return {**about, "intro": _why_none(record)}
     header = ["submission", "sealed PGR", "public PGR", "role", "sealed lift", "public lift", "own ceiling PGR", "draws", "method"]
-    rows, notes = [], []
+    rows, notes, best = [], [], leaders(record.verdicts)
     for verdict in record.sealed:
         name = verdict["submission"]
         link = {"text": clean(name, 12), "href": f"#{name}"}
-        role = "control" if verdict.get("control") else "finalist"
+        named = role(verdict, best)
         if verdict.get("status") != "scored":
-            notes.append(f"{clean(name, 12)} ({role}) {clean(verdict.get('status'), 20)}: {failure_words(verdict)}")
+            notes.append(f"{clean(name, 12)} ({named}) {clean(verdict.get('status'), 20)}: {failure_words(verdict)}")
             continue
         before = record.verdicts.get(name, {})
         method = clean(PurePosixPath(verdict["method"]).name, 60)
         lifts = [lift_of(verdict), lift_of(before), recipe_pgr_of(verdict), str(verdict["draws"])]
-        rows.append([link, pgr_of(verdict), pgr_of(before), role, *lifts, method])
+        rows.append([link, pgr_of(verdict), pgr_of(before), named, *lifts, method])
         if verdict.get("recipe_ceiling_accuracy") is not None:
             own, ceiling = (figure(verdict.get(key), digits=3) for key in ("recipe_ceiling_accuracy", "ceiling_accuracy"))
             notes.append(f"{clean(name, 12)} trained on true labels by its own recipe reaches accuracy {own}, the task's ceiling {ceiling}; its own "
                          "ceiling PGR is measured against the former.")  # fmt: skip
     notes += [owed] if (owed := owed_to_selection(record.sealed, record.verdicts)) else []
     openings = max((verdict.get("openings") or 0 for verdict in record.sealed), default=0)
-    opened = f" It has been opened {count(openings, 'time')} for this task on this machine." if openings else ""
-    intro = f"Items and draws that gave no feedback to anybody. Finalists were chosen by their public figures, controls by chance.{opened}"
+    opened = f" It has been opened {count(openings, 'time')} for this task {machine(is_opened(record))}." if openings else ""
+    intro = f"Items and draws that gave no feedback to anybody. Finalists were chosen by their public figures, controls by chance, others were asked for.{opened}"
     return {**about, "intro": intro, "tables": [_table("Sealed figures beside the public ones", header, rows, [*header[1:3], *header[4:8]])], "notes": notes}
 
 
@@ -45,6 +47,9 @@ def _why_none(record: Record) -> str:
     """Why there are no sealed figures, and what to do about it."""
     if record.sealed_unread:
         return f"The winner was verified, but {UNREAD}."
+    if being_verified(record.paths, record.events):
+        told = f"`python aar.py status {record.name}` says how far that is"
+        return f"The run is being verified just now, {told}. Until it is done no sealed figure is shown."
     if opening := cut_off(record.paths, record.events):
         words = cut_off_words(record.name, opening)
         return f"{words[:1].upper()}{words[1:]}. Until then no sealed figure is shown."

@@ -16,8 +16,11 @@ from state.paths import aar_home, all_runs
 from state.record import Record, read_record
 from stats.progress import best_at, curve
 from stats.ranking import ranked
+from view.format import figure, pgr_of
+from view.recipes import identity
 
 MOST_RUNS = 20
+MOST_NAMED = 3
 
 
 def library_figures(record: Record) -> list[dict]:
@@ -64,7 +67,7 @@ def _search_curves(repository: str, task: str, but: str) -> tuple:
             continue
         config = other.config
         if config.get("task") == task and config.get("researcher") == "search" and not config.get("null") and config.get("isolation") != "none":
-            found.append((paths.name, curve(list(other.verdicts.values()), lambda verdict: 0.0), _scale(other)))
+            found.append((paths.name, identity(other), curve(list(other.verdicts.values()), lambda verdict: 0.0), _scale(other)))
     return tuple(found)
 
 
@@ -76,20 +79,31 @@ def _scale(record: Record) -> set[tuple]:
 
 def yardstick(record: Record) -> dict | None:
     """What the search researcher reached on this task with as many evaluations, by the other runs here: {"pgr", "runs", "evaluations",
-    "words"}; None where no such run got that far, this run is null, or the record must not show it, as `library_figures`."""
+    "value", "words"}; `value`: of one run its best with the interval, of several the median. None where no other such run got that far,
+    this run is null, or the record must not show it, as `library_figures`."""
     if record.config.get("null") or record.public and not record.closed:
         return None
     mine = curve(list(record.verdicts.values()), lambda verdict: 0.0)
     if not mine:
         return None
-    reached = {}
-    for name, points, scale in _search_curves(str(record.paths.root.parents[2]), record.config["task"], record.name):
+    reached, seen = {}, {identity(record)}
+    for name, whose, points, scale in _search_curves(str(record.paths.root.parents[2]), record.config["task"], record.name):
+        if whose in seen:
+            continue  # a copy: a run counts once
         if {one[:2] for one in scale} & {one[:2] for one in _scale(record)} and not scale & _scale(record):
             continue  # measured on other draws
         best = best_at(points, "evaluations", len(mine))
         if best is not None and len(points) >= len(mine):
-            reached[name] = best["pgr"]
+            reached[name] = best
+            seen.add(whose)
     if not reached:
         return None
-    runs = f"{len(reached)} search run{'s' if len(reached) > 1 else ''} ({', '.join(list(reached)[:3])}{', ...' if len(reached) > 3 else ''})"
-    return {"pgr": median(reached.values()), "runs": list(reached), "evaluations": len(mine), "words": f"{runs} after as many evaluations ({len(mine)}), public"}
+    after = f"after as many evaluations ({len(mine)}), public"
+    told = [f"{name} {pgr_of(best)}" for name, best in list(reached.items())[:MOST_NAMED]] + ["..."] * (len(reached) > MOST_NAMED)
+    pgr = median(best["pgr"] for best in reached.values())
+    if len(reached) == 1:
+        [(name, best)] = reached.items()
+        value, words = pgr_of(best), f"the best of the search run {name} {after}"
+    else:
+        value, words = figure(pgr), f"the median of the bests of {len(reached)} search runs ({', '.join(told)}) {after}"
+    return {"pgr": pgr, "runs": list(reached), "evaluations": len(mine), "value": value, "words": words}
