@@ -24,6 +24,9 @@ def summary_text(paths: RunPaths, ledger: Ledger, sealed: list[dict], config: di
         f"run {paths.name}: task {config['task']}, {who_words(config)}, "
         f"{count(len(ledger.submissions), 'submission')}, {scored} scored, {count(posts, 'post')}"
     )
+    falls = [event for event in ledger.events if event["event"] == "agent-fell"]
+    if falls and not ledger.submissions:
+        head += f"\nNOTHING WAS SUBMITTED: agents fell {count(len(falls), 'time')}, the last one: {clean(falls[-1]['detail'], 200)}; `python aar.py log {paths.name} --type error`"
     if config.get("dirty"):
         head += "\nSTARTED FROM UNCOMMITTED CHANGES: the base commit alone does not reproduce this run"
     if config.get("null") and not verdicts:  # else it stands over the leaderboard
@@ -109,6 +112,8 @@ def _commands(paths: RunPaths, best: dict | None, config: dict, verified: bool) 
     lines.append(f"  git ls-tree --name-only aar/{run}/board forum/")
     if verified:
         lines.append(f"  git show aar/{run}/board:verification.md")
-    lines.append(f"  python aar.py scores {run}")
+    if best:
+        lines.append(f"  python aar.py show best {paths.name}")
+    lines.append(f"  python aar.py scores {paths.name}")
     return "\n".join(lines)
 

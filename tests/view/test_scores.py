@@ -85,6 +85,9 @@ def test_a_summary_of_a_run_without_any_verdict_still_says_where_to_look(tmp_pat
     paths, ledger = ledger_of(tmp_path)
     config = {"task": "reviews", "agents": [{"name": "agent-1"}], "base": "ab12" * 10, "isolation": "bubblewrap"}
     assert "no verdicts yet" in summary_text(paths, ledger, [], config)
+    assert "NOTHING WAS SUBMITTED" not in summary_text(paths, ledger, [], config), "its agents may only have been slow"
+    ledger.append("event", event="agent-fell", agent="agent-1", detail="aar: Syntax error")
+    assert "agents fell 1 time, the last one: aar: Syntax error; `python aar.py log" in summary_text(paths, Ledger(paths.ledger), [], config)
 
 
 def test_beside_the_raw_figure_stands_what_is_left_of_it_without_the_luck_of_the_best(tmp_path):
