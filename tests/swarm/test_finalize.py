@@ -240,7 +240,8 @@ def test_once_closed_sealed_figures_are_told_and_in_no_file_also_where_the_run_w
     public = ledger_of(run).verdicts[last]
     append_jsonl(run.paths.ledger, {"kind": "event", "event": "sealed-opening", "agent": None, "detail": last, "time": "2026-11-28T23:15:49Z"})
     sealed = {name: value for name, value in public.items() if name != "kind"} | {"rung": "sealed", "pgr": 7.6543215, "lift": 6.7891234}
-    sealed |= {"openings": 1, "control": False}
+    sealed |= {"openings": 1, "control": False, "pgr_low": 7.5, "pgr_high": 7.8, "lift_low": 6.7, "lift_high": 6.9}
+    sealed = {name: value for name, value in sealed.items() if not name.endswith("_by_draw")}  # they would say something else
     append_jsonl(run.paths.evaluator / "sealed.jsonl", sealed)
     (run.paths.board / "verification.md").write_text("# Sealed verification\n")
     bundle_run(run.paths, tmp_path / "x.aar.tar.gz", False, [], lambda text: None)

@@ -115,7 +115,7 @@ def test_whether_the_winner_is_better_than_the_known_method_that_answers_most_li
 def test_a_library_that_was_not_scored_is_told_with_its_remedy_but_not_to_agents_while_they_submit(paths):
     add(paths, verdict("s0001", pgr=0.6))
     assert not any("the library was not scored" in text for text in marks(paths, public=True))
-    assert mark(paths, "the library was not scored on reviews here") == "unknown"
+    assert mark(paths, "the library was not scored here") == "unknown"
     verified(paths, verdict("s0001", pgr=0.5))
     assert any(one["command"] == "python aar.py baselines reviews" for one in headline(read_record(paths))["next"])
 

@@ -139,10 +139,7 @@ def _nearest(record: Record, name: str, sealed: dict) -> list[dict]:
     if near := nearest_by_code(record, name) or sealed.get("nearest_by_code"):
         by_code |= {"value": _file_name(near["method"]), "note": f"{near['similarity']:.0%} of its code"}
     if answers := sealed.get("nearest_by_predictions"):
-        words = f"{answers['agreement']:.0%} of its answers"
-        if answers.get("over") is not None:
-            words += f"; PGR over it {interval(answers['over'], answers['over_low'], answers['over_high'], signed=True)}, sealed"
-        by_answers |= {"value": _file_name(answers["method"]), "note": words, "href": "#audit"}
+        by_answers |= {"value": _file_name(answers["method"]), "note": f"{answers['agreement']:.0%} of its answers", "href": "#audit"}
     elif sealed:
         by_answers["note"] = "not compared: fine-tuned students are too dear for it, or no method of the library could be run"
     elif record.sealed_unread:
@@ -223,8 +220,7 @@ def _against_the_known(record: Record, public: dict, sealed: dict) -> list[dict]
         words = {True: "better than", False: "no better than", None: "not told from"}[beats]
         checks.append(_check(beats, f"{words} the library's {name}, whose answers are nearest: {over} PGR, sealed", "#audit"))
     if not library and _may_tell(record):
-        task = clean(record.config["task"], 40)
-        checks.append(_check(None, f"the library was not scored on {task} here: whether something known is as good is not told", "#yardstick"))
+        checks.append(_check(None, "the library was not scored here: whether it has as good a one is not told", "#yardstick"))
     if library and pgr is not None:
         best = library[0]
         noises = own_noise(public), own_noise(best)
@@ -308,10 +304,11 @@ def _next(record: Record, public: dict | None) -> list[dict]:
         rows += _goes_on(record, now)
         rows.append({"text": "score it once on the sealed part, which closes the run", "command": f"python aar.py verify {run}"})
     elif record.closed:
-        if not library_figures(record) and not is_opened(record):
+        if not library_figures(record) and not is_opened(record):  # before other tasks: is it better than what was known on this one
             task = clean(record.config["task"], 40)
             rows.append({"text": "score what was known before on the same draws", "command": f"python aar.py baselines {task}"})
-        rows.append({"text": "score it, as it is, on other tasks", "command": f"python aar.py transfer {run}"})
+        else:
+            rows.append({"text": "score it, as it is, on other tasks", "command": f"python aar.py transfer {run}"})
         rows.append({"text": "take it over as a clean branch, an idea a commit", "command": f"python aar.py finalize {run} {name}"})
     told = [*git_words(record, on_a_page=True), "log", f"{record.config.get('base', '')[:12]}..{branch(record, clean(public['agent'], 40))}"]
     rows.append({"text": "see all that its agent did", "command": shlex.join(told)})
