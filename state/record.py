@@ -65,6 +65,11 @@ class Record:
     def name(self) -> str:
         return self.paths.name
 
+    @property
+    def withheld(self) -> bool:
+        """Whether agents that can still submit may read what is made of this record: nothing exact, and nothing beside counted verdicts."""
+        return self.public and not self.closed
+
     def seconds(self, time: str | None) -> float:
         """Seconds from the run's start to a time as in the ledger, 0 where that is none. Breaks of a run count."""
         start, then = parse_time(self.config.get("created")), parse_time(time)

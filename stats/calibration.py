@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import NormalDist, mean, stdev
+from statistics import mean, stdev
 
 TINY = 1e-9
 """Figures are told to two digits; what they sum up to is not exact."""
@@ -67,20 +67,8 @@ def mean_error_interval(made: Sequence[Forecast]) -> tuple[float, float, float] 
     """Mean error with its 95 % interval by Student's t; None of fewer than FEWEST."""
     if len(made) < FEWEST:
         return None
+    from scipy.special import stdtrit  # takes a while to load, and not all who import this ask for it
+
     errors = [one.error for one in made]
-    middle, half = mean(errors), t_quantile(0.975, len(errors) - 1) * stdev(errors) / math.sqrt(len(errors))
+    middle, half = mean(errors), float(stdtrit(len(errors) - 1, 0.975)) * stdev(errors) / math.sqrt(len(errors))
     return middle, middle - half, middle + half
-
-
-def t_quantile(level: float, df: int) -> float:
-    """Quantile of Student's t, within .001 at level .975 from 4 degrees of freedom on, without scipy, which takes long to load
-    (Abramowitz and Stegun 1964, 26.7.5)."""
-    z = NormalDist().inv_cdf(level)
-    terms = (
-        z,
-        (z**3 + z) / 4,
-        (5 * z**5 + 16 * z**3 + 3 * z) / 96,
-        (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384,
-        (79 * z**9 + 776 * z**7 + 1482 * z**5 - 1920 * z**3 - 945 * z) / 92160,
-    )
-    return sum(term / df**power for power, term in enumerate(terms))

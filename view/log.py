@@ -84,7 +84,7 @@ def log_facts(
     case; `since`: "10m", back from now, or from the end of a run that is over. UserError as `wanted`."""
     asked = wanted(_names(record.config, record.posts), agent, types, grep, since)
     told = [_began(record.config), *_ended(record.paths, record.state), *ledger_entries(1, _ledger(record))]
-    sealed = [] if record.public and not record.closed else read_sealed(record.paths) or []
+    sealed = [] if record.withheld else read_sealed(record.paths) or []
     best = leaders(record.verdicts)
     told += [*(of_sealed(one, best) for one in latest_sealed(sealed)), *map(of_post, record.posts)]
     for transcript in _transcripts(record.paths, record.config):

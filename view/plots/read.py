@@ -91,8 +91,7 @@ def _directions(record: Record) -> dict[str, str]:
 
 
 def _predicted(record: Record) -> list[Chart | None]:
-    hidden = record.public and not record.closed
-    views = [verdict if hidden else agent_view(verdict) for verdict in record.verdicts.values()]
+    views = [verdict if record.withheld else agent_view(verdict) for verdict in record.verdicts.values()]
     made = forecasts(record.submissions, views)
     return [predicted_chart(made, next(iter(_leaders(record)), None)), errors_chart(made, _directions(record))]
 

@@ -92,7 +92,7 @@ def keep_pairs(record: Record, winner: str, pairs: list[dict]) -> None:
 
 
 def _pairs(record: Record, winner: str) -> dict[str, dict]:
-    if record.public and not record.closed:
+    if record.withheld:
         return {}
     try:
         kept = json.loads((record.paths.root / PAIRS).read_text(encoding="utf-8"))

@@ -219,7 +219,7 @@ def _against_the_known(record: Record, public: dict, sealed: dict) -> list[dict]
         beats = True if near["over_low"] > 0 else False if near["over"] <= 0 else None
         words = {True: "better than", False: "no better than", None: "not told from"}[beats]
         checks.append(_check(beats, f"{words} the library's {name}, whose answers are nearest: {over} PGR, sealed", "#audit"))
-    if not library and _may_tell(record):
+    if not library and not record.withheld:
         checks.append(_check(None, "the library was not scored here: whether it has as good a one is not told", "#yardstick"))
     if library and pgr is not None:
         best = library[0]
@@ -235,11 +235,6 @@ def _against_the_known(record: Record, public: dict, sealed: dict) -> list[dict]
         words = {True: "beats", False: "does not beat", None: "is not told from"}[beats]
         checks.append(_check(beats, f"{words} the search yardstick at equal evaluations: {pgr:.2f} against {known['pgr']:.2f}", "#yardstick"))
     return checks
-
-
-def _may_tell(record: Record) -> bool:
-    """Whether this page may hold what is known of the public part beside verdicts: not while agents read it."""
-    return record.closed or not record.public
 
 
 def _rivals(record: Record, public: dict) -> int:

@@ -61,7 +61,7 @@ def yardstick_section(record: Record) -> dict | None:
     """The library and the search without a language model, on the same task."""
     rows, known = library_figures(record), yardstick(record)
     public, _ = winner(record)
-    if record.public and not record.closed:
+    if record.withheld:
         intro = "While agents still submit, how the library and other runs do on the public part is not told here: it would tell them more than is counted."
         return {"id": "yardstick", "title": "Against the library and the search", "intro": intro, "tables": [], "notes": []}
     if not rows and known is None:

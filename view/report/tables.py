@@ -53,7 +53,7 @@ def _why_none(record: Record) -> str:
     if opening := cut_off(record.paths, record.events):
         words = cut_off_words(record.name, opening)
         return f"{words[:1].upper()}{words[1:]}. Until then no sealed figure is shown."
-    waits = "Nothing of this run is shown from the sealed part while it accepts submissions." if record.public and not record.closed else (
+    waits = "Nothing of this run is shown from the sealed part while it accepts submissions." if record.withheld else (
         "The sealed part was not opened for this run: all figures here are from the public part, on which the best were chosen.")
     return f"{waits} `python aar.py verify {record.name}` opens it once, and closes the run."
 

@@ -26,7 +26,7 @@ MOST_NAMED = 3
 def library_figures(record: Record) -> list[dict]:
     """Kept rows of the library on this run's task, main track, best first; [] where none are kept, or the record must not show
     them: what is told of the public part to agents is counted, and this is not."""
-    if record.public and not record.closed:
+    if record.withheld:
         return []
     rows = read_jsonl(aar_home() / "tasks" / record.config["task"] / "baselines.jsonl")
     latest = {row["method"]: {"track": "main", "flags": [], "rung": "full", "submission": row["method"], **row} for row in rows
@@ -81,7 +81,7 @@ def yardstick(record: Record) -> dict | None:
     """What the search researcher reached on this task with as many evaluations, by the other runs here: {"pgr", "runs", "evaluations",
     "value", "words"}; `value`: of one run its best with the interval, of several the median. None where no other such run got that far,
     this run is null, or the record must not show it, as `library_figures`."""
-    if record.config.get("null") or record.public and not record.closed:
+    if record.config.get("null") or record.withheld:
         return None
     mine = curve(list(record.verdicts.values()), lambda verdict: 0.0)
     if not mine:
