@@ -57,11 +57,11 @@ def _tell(text: str) -> None:
 def _on_board(paths: RunPaths, data: bytes | None, quiet: bool) -> None:
     """Put a report on the board of a run that nobody operates, else its operator does; `data` None: make one that agents may see.
     UserError where that cannot be done."""
+    from state.operated import is_operated
     from swarm.care import publish_board
     from view.report.build import make_report
-    from view.status import operator_lives
 
-    if operator_lives(paths):
+    if is_operated(paths):
         return
     board = paths.board / "report.html"
     if data is None:

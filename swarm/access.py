@@ -10,9 +10,14 @@ from filelock import FileLock, Timeout
 from state.config import read_config
 from state.errors import UserError
 from state.ledger import Ledger
+from state.operated import is_operated
 from state.paths import RunPaths
 from state.record import cut_off_words, is_closed, last_opening
 from swarm.repo import RunRepo
+
+
+LOOK_SECONDS = 1.0
+"""Whoever looks whether a run is operated keeps others from its lock for some microseconds; an operator keeps it for long."""
 
 
 def load_config(paths: RunPaths) -> dict:
@@ -52,21 +57,10 @@ def hold_run(paths: RunPaths) -> FileLock:
     check_own(paths)
     lock = FileLock(paths.lock)
     try:
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=LOOK_SECONDS, poll_interval=0.02)
     except Timeout:
         raise UserError(f"run {paths.name} is being operated already: `python aar.py status {paths.name}`") from None
     return lock
-
-
-def is_operated(paths: RunPaths) -> bool:
-    """Whether a process operates the run just now."""
-    lock = FileLock(paths.lock)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        return True
-    lock.release()
-    return False
 
 
 def open_for_submissions(paths: RunPaths, held: bool = False) -> None:

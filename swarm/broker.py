@@ -18,7 +18,7 @@ from pydantic import BaseModel, Field, TypeAdapter
 from state.errors import UserError
 from swarm.desk import Desk
 from swarm.news import Cursor, news_for
-from swarm.sockets import Line, listen_at, read_line, say_line
+from swarm.sockets import Line, Listener, read_line, say_line
 
 MOST_BYTES = 200_000
 MOST_CONNECTIONS = 16
@@ -96,26 +96,19 @@ class Door:
     """One agent's socket. `path` is made here and removed by `close()`."""
 
     def __init__(self, desk: Desk, agent: str, path: Path):
-        self.desk, self.agent, self.path = desk, agent, path
+        self.desk, self.agent = desk, agent
         self._slots = threading.BoundedSemaphore(MOST_CONNECTIONS)
-        self._socket = listen_at(path)
-        threading.Thread(target=self._accept, daemon=True, name=f"door-{agent}").start()
+        self._listener = Listener(path, self._take, f"door-{agent}")
 
     def close(self) -> None:
-        self._socket.close()
-        self.path.unlink(missing_ok=True)
+        self._listener.close()
 
-    def _accept(self) -> None:
-        while True:
-            try:
-                connection, _ = self._socket.accept()
-            except OSError:  # closed
-                return
-            if not self._slots.acquire(blocking=False):
-                with connection, contextlib.suppress(OSError):
-                    say_line(connection, {"error": f"more than {MOST_CONNECTIONS} requests at once: wait for one to end"})
-                continue
+    def _take(self, connection: socket.socket) -> None:
+        if self._slots.acquire(blocking=False):
             threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+            return
+        with connection, contextlib.suppress(OSError):
+            say_line(connection, {"error": f"more than {MOST_CONNECTIONS} requests at once: wait for one to end"})
 
     def _serve(self, connection: socket.socket) -> None:
         with connection:

@@ -17,14 +17,16 @@ from git.exc import GitError
 from state.config import is_person
 from state.errors import UserError
 from state.ledger import Ledger
+from state.operated import is_operated
 from state.paths import NAME, RunPaths, find_run
 from state.record import is_closed
-from swarm.access import check_own, is_operated, load_config, open_repo, read_opened
+from swarm.access import check_own, load_config, open_repo, read_opened
 from swarm.board import Board
 from swarm.forum import write_post
 from swarm.repo import open_user_repository
 
-STOP_SECONDS = 15.0
+LOOK_SECONDS, STOP_LOOKS, START_LOOKS = 0.1, 150, 300
+"""How often it is looked whether a run has stopped or started. Counted, not timed: a machine may be suspended meanwhile."""
 
 
 def say_in_forum(paths: RunPaths, author: str, kind: str, title: str, body: str) -> str:
@@ -94,13 +96,12 @@ def stop_run(paths: RunPaths) -> str:
     if pid is None:
         raise UserError(f"run {paths.name} is held by a process that has just started, or is being verified: try again in a moment")
     os.kill(pid, signal.SIGTERM)
-    deadline = time.monotonic() + STOP_SECONDS
-    while time.monotonic() < deadline:
+    for _ in range(STOP_LOOKS):
         if not is_operated(paths):
             for_people = all(map(is_person, load_config(paths)["agents"]))
             return f"run {paths.name} is stopped; `python aar.py resume {paths.name}{' --keep-open' if for_people else ''}` goes on"
-        time.sleep(0.1)
-    raise UserError(f"run {paths.name} (process {pid}) did not stop within {STOP_SECONDS:.0f} s: `kill -9 {pid}` loses nothing")
+        time.sleep(LOOK_SECONDS)
+    raise UserError(f"run {paths.name} (process {pid}) did not stop within {STOP_LOOKS * LOOK_SECONDS:.0f} s: `kill -9 {pid}` loses nothing")
 
 
 def go_on_in_background(paths: RunPaths, project: Path, seconds: float | None, no_verify: bool, keep_open: bool = False) -> str:
@@ -112,12 +113,12 @@ def go_on_in_background(paths: RunPaths, project: Path, seconds: float | None, n
             [sys.executable, str(project / "aar.py"), "resume", paths.name, *arguments],
             stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd=project,
         )  # fmt: skip
-    deadline = time.monotonic() + STOP_SECONDS
+    looks = 0
     while not is_operated(paths):
-        if child.poll() is not None or time.monotonic() > deadline:
+        if child.poll() is not None or (looks := looks + 1) > START_LOOKS:
             last = paths.log.read_text(encoding="utf-8", errors="replace").strip().rpartition("\n")[2].removeprefix("aar: ")
             raise UserError(f"run {paths.name} did not start in the background: {last} (all of it: {paths.log})")
-        time.sleep(0.1)
+        time.sleep(LOOK_SECONDS)
     lines = [f"run {paths.name} goes on in the background; its output is in {paths.log}"]
     return "\n".join([*lines, f"    python aar.py status {paths.name}", f"    python aar.py stop {paths.name}"])
 

@@ -21,7 +21,7 @@ from pydantic import Field, TypeAdapter
 from state.errors import UserError
 from state.paths import RunPaths
 from swarm.people import People
-from swarm.sockets import Line, listen_at, read_line, say_line
+from swarm.sockets import Line, Listener, read_line, say_line
 
 MOST_BYTES = 300_000
 MOST_CONNECTIONS = 100
@@ -49,16 +49,12 @@ class Control:
         self.paths, self.people, self.phase = paths, people, phase
         self._connections: dict[socket.socket, threading.Thread] = {}
         self._lock = threading.Lock()
-        self._socket = listen_at(paths.control)
-        threading.Thread(target=self._accept, daemon=True, name="control").start()
+        self._listener = Listener(paths.control, self._take, "control")
 
     def close(self, why: str) -> None:
         """Let nobody in any more, and tell those who are there that it is over."""
         self.people.closed = f"nobody can join run {self.paths.name} now: {why}"
-        self.paths.control.unlink(missing_ok=True)
-        with contextlib.suppress(OSError):  # wakes the thread that waits for the next connection
-            self._socket.shutdown(socket.SHUT_RDWR)
-        self._socket.close()
+        self._listener.close()
         with self._lock:
             open_ones = dict(self._connections)
         for connection in open_ones:
@@ -68,19 +64,14 @@ class Control:
         for thread in open_ones.values():
             thread.join(LEAVE_SECONDS)
 
-    def _accept(self) -> None:
-        while True:
-            try:
-                connection, _ = self._socket.accept()
-            except OSError:  # closed
+    def _take(self, connection: socket.socket) -> None:
+        thread = threading.Thread(target=self._serve, args=(connection,), daemon=True, name="control-connection")
+        with self._lock:
+            if len(self._connections) >= MOST_CONNECTIONS:
+                connection.close()
                 return
-            thread = threading.Thread(target=self._serve, args=(connection,), daemon=True, name="control-connection")
-            with self._lock:
-                if len(self._connections) >= MOST_CONNECTIONS:
-                    connection.close()
-                    continue
-                self._connections[connection] = thread
-                thread.start()
+            self._connections[connection] = thread
+            thread.start()
 
     def _serve(self, connection: socket.socket) -> None:
         entered: str | None = None

@@ -25,8 +25,9 @@ from sandbox.box import Box, Handle, Limits, Result, start
 from state.config import read_config
 from state.errors import UserError
 from state.files import append_jsonl, utc_now
+from state.operated import is_operated
 from state.paths import NAME, RunPaths
-from swarm.access import is_operated, open_for_submissions
+from swarm.access import open_for_submissions
 from swarm.boxes import agent_box
 from swarm.sockets import connect_to
 from swarm.terminal import Terminal

@@ -15,8 +15,9 @@ from sandbox.walls import check_report, probe
 from state.errors import UserError
 from state.files import utc_now, write_atomic
 from state.ledger import Ledger
+from state.operated import is_operated
 from state.paths import RunPaths
-from swarm.access import current_budget, hold_run, is_operated, load_config, open_for_submissions
+from swarm.access import current_budget, hold_run, load_config, open_for_submissions
 from swarm.agent import ASK_MODELS
 from swarm.create import Options, check_run, create_run
 from swarm.key import find_key

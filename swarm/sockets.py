@@ -3,9 +3,12 @@ folder. What runs inside a sandbox (door.py, forward.py) does the same for itsel
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
+import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +19,7 @@ from state.errors import UserError
 BACKLOG = 128
 ASK_SECONDS = 30.0
 """How long whoever connects has for its request."""
+PAUSE_SECONDS = 0.5
 
 
 class Line(BaseModel):
@@ -73,3 +77,35 @@ def connect_to(path: Path, timeout: float | None = None) -> socket.socket:
     finally:
         os.close(folder)
     return connection
+
+
+class Listener:
+    """Listens at `path`, which it makes, and gives each connection to `take` in a thread of its own, which must not wait in there.
+
+    A thread that waits for a connection does so by the number of a descriptor. Were that closed under it, it would take its next one from
+    whatever socket has that number by then (a process that is paused and goes on is enough): another agent's, say. So its thread has
+    ended before the socket is closed."""
+
+    def __init__(self, path: Path, take: Callable[[socket.socket], None], name: str):
+        self.path, self._take, self._closing = path, take, threading.Event()
+        self._socket = listen_at(path)
+        self._thread = threading.Thread(target=self._accept, daemon=True, name=name)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Let nobody in any more, and remove `path`."""
+        self._closing.set()
+        self.path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)  # wakes the thread, whose next accept() fails
+        self._thread.join()
+        self._socket.close()
+
+    def _accept(self) -> None:
+        while not self._closing.is_set():
+            try:
+                connection, _ = self._socket.accept()
+            except OSError:  # closing; or no descriptor is free, most likely, and soon one is
+                self._closing.wait(PAUSE_SECONDS)
+                continue
+            self._take(connection)

@@ -7,7 +7,6 @@ view/screen.py.
 from __future__ import annotations
 
 import datetime
-import fcntl
 import json
 import time
 from pathlib import Path
@@ -15,6 +14,7 @@ from pathlib import Path
 from state.config import read_config
 from state.errors import UserError
 from state.ledger import NULL_STAMP, Ledger
+from state.operated import is_operated
 from state.paths import RunPaths, all_runs
 from state.record import cut_off_words, is_closed, last_opening, latest_sealed, read_sealed
 from state.spend import Spend
@@ -33,34 +33,22 @@ SHARE, CHEAP_SECONDS = 0.05, 0.05
 """Of a core, for what takes longer than this."""
 
 
-def operator_lives(paths: RunPaths) -> bool:
-    """Whether a process holds the operator's lock. It is tried for reading only, and let go at once."""
-    try:
-        with open(paths.lock, "rb") as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except FileNotFoundError:
-        return False
-    return False
-
-
 def run_state(paths: RunPaths, state: dict) -> str:
     """The state of a run: what state.json says, unless its operator is gone without having said so: "crashed"."""
     said = state.get("state", "starting")
-    return "crashed" if said in ALIVE and not operator_lives(paths) else said
+    return "crashed" if said in ALIVE and not is_operated(paths) else said
 
 
 def being_verified(paths: RunPaths, events: list[dict]) -> bool:
     """Whether somebody is at opening the sealed part for this run just now."""
-    return last_opening(events) is not None and not is_closed(paths, events) and operator_lives(paths)
+    return last_opening(events) is not None and not is_closed(paths, events) and is_operated(paths)
 
 
 def cut_off(paths: RunPaths, events: list[dict]) -> dict | None:
     """The event of an opening of the sealed part that nobody is at any more, and that did not come to its end; None where there is none,
     or the run was opened from a bundle: there it cannot be completed."""
     opening = last_opening(events)
-    if opening is None or paths.opened.exists() or operator_lives(paths):
+    if opening is None or paths.opened.exists() or is_operated(paths):
         return None
     return None if is_closed(paths, events) else opening
 
@@ -123,7 +111,7 @@ class Follower:
         """{"done", "of"}: how many submissions were scored on the sealed part so far, where somebody is at it; `done` is None where that
         is another user."""
         last = last_opening(self.ledger.events)
-        if last is None or not operator_lives(self.paths):
+        if last is None or not is_operated(self.paths):
             return None
         found = read_sealed(self.paths)
         done = None if found is None else sum(verdict.get("time", "") >= last["time"] for verdict in found)

@@ -22,8 +22,8 @@ import pytest
 
 from state.files import read_jsonl
 from state.ledger import Ledger
+from state.operated import is_operated
 from state.paths import RunPaths, aar_home
-from swarm.access import is_operated
 from view.status import status_facts
 
 METHOD = '''"""Naive, a person's."""

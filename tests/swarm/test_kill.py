@@ -126,7 +126,7 @@ def test_a_detached_run_outlives_its_terminal_and_can_be_stopped(smoke, module_c
     checkout = module_checkout
     starter = checkout.start("--agents", "2", "--task", "smoke", "--run", "away", "--minutes", "5", "--detach", start_new_session=True)
     printed = starter.communicate(timeout=60)[0]
-    assert starter.returncode == 0 and "status away" in printed
+    assert starter.returncode == 0 and "status away" in printed, printed
     paths = RunPaths(checkout.folder / ".aar" / "runs" / "away")
     try:
         wait_for(lambda: verdicts(paths) >= 1, what="a verdict in the background")
