@@ -62,11 +62,13 @@ def log(run: str | None, follow: bool, as_json: bool, **asked) -> None:
 @click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True)
 def scores(run: str | None, as_json: bool, limit: int) -> None:
     """The verdicts of a run, best lower bound first."""
+    from view.opened import GIVEN
     from view.scores import leaderboard, scores_text
 
     paths = find_run(PROJECT, run)
     verdicts = leaderboard(Ledger(paths.ledger))
-    say(verdicts, scores_text(verdicts, limit).replace("scores RUN", f"scores {paths.name}"), as_json)
+    given = f"{GIVEN}\n" * paths.opened.exists()
+    say(verdicts, given + scores_text(verdicts, limit).replace("scores RUN", f"scores {paths.name}"), as_json)
 
 
 @click.command()

@@ -34,8 +34,10 @@ def run_secret(folder: Path) -> bytes:
 
 
 def read_method(repo: Path, commit: str, method: str) -> bytes:
-    """The method file as committed; never a path in somebody's tree."""
-    done = subprocess.run(["git", "--git-dir", str(repo), "cat-file", "blob", f"{commit}:{method}"], capture_output=True, check=True)
+    """The method file as committed; never a path in somebody's tree. UserError where the repository lacks it."""
+    done = subprocess.run(["git", "--git-dir", str(repo), "cat-file", "blob", f"{commit}:{method}"], capture_output=True)
+    if done.returncode:
+        raise UserError(f"{repo} has no {method} of commit {commit[:12]}: `git --git-dir {repo} fsck` says what else it lacks; a bundle of the run has all")
     return done.stdout
 
 

@@ -105,7 +105,7 @@ class Standing:
         worker = self.operator.supervisor.workers[name]
         said = self._said(name)
         now = self._activity(worker.state, waiting, said.get("doing", "") if worker.state == "running" else "")
-        note = f"scoring {waiting[0]}" if now == "scoring" else one_line(str(said.get("note", "")), 120)
+        note = f"scoring {waiting[0]}" if now == "scoring" else one_line(str(said.get("note", "")), 120) if now != "stopped" else ""
         purse = self.operator.purse
         return {
             "state": now,

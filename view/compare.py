@@ -23,6 +23,7 @@ from stats.progress import Point, best_at
 from view.compare_answers import ALPHA, WORTH, answer, notes
 from view.compare_text import compare_text
 from view.format import clean, count
+from view.git_words import is_opened
 from view.measures import (
     AREA,
     NO_SEALED,
@@ -40,6 +41,7 @@ from view.measures import (
     winner_failure,
     winner_sealed,
 )
+from view.opened import GIVEN
 from view.recipes import (
     ALLOWED,
     Side,
@@ -152,7 +154,7 @@ def _without_best(name: str, points: Sequence[Point], end: float) -> list[str]:
 
 def _problems_of(record: Record) -> list[str]:
     config, state = record.config, run_state(record.paths, record.state)
-    found = stamps_of(record)
+    found = stamps_of(record) + [GIVEN] * is_opened(record)
     found += [f"goes on ({clean(state, 20)}), its figures will change"] * (state in ALIVE)
     found += ["was cut off: `resume` goes on with it"] * (state == "crashed")
     found += ["was stopped before its time was over"] * (state == "stopped" and not record.closed)
@@ -161,7 +163,8 @@ def _problems_of(record: Record) -> list[str]:
     found += [f"{'a person' if people == 1 else f'{people} people'} took part"] * bool(people)
     found += changed(record)
     if not record.closed:
-        found.append(f"not verified{' to the end' * bool(record.sealed)}: `python aar.py verify {record.name}` opens the sealed part and closes it")
+        then = "" if is_opened(record) else f": `python aar.py verify {record.name}` opens the sealed part and closes it"
+        found.append(f"not verified{' to the end' * bool(record.sealed)}{then}")
     if failure := winner_failure(record):
         found.append(f"{failure}; so it has no valid sealed figure, and no verdict rests on it")
     return found

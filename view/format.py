@@ -110,6 +110,12 @@ def count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
+def who_words(agents: int, people: int) -> str:
+    """`9 agents`, and where people joined `9 agents and 2 people`."""
+    joined = f" and {'1 person' if people == 1 else f'{people} people'}" if people else ""
+    return count(agents, "agent") + joined
+
+
 def terminal_width() -> int | None:
     """Columns of the terminal that standard output is; None where it is none, and lines may be as long as they are."""
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None

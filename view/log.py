@@ -28,6 +28,7 @@ from state.posts import Post, read_post, read_posts
 from state.record import Record, latest_sealed, parse_time, read_sealed
 from stats.selection import leaders
 from view.format import clean, count, fold, terminal_width
+from view.opened import GIVEN
 from view.screen import painted
 from view.status import ALIVE, read_state, run_state
 from view.story import KINDS, Transcript, entry, ledger_entries, of_post, of_sealed
@@ -83,7 +84,7 @@ def log_facts(
     """What happened, oldest first, as entries of view/story.py. `types`: of KINDS, with commas between; `grep`: a part of a line, in any
     case; `since`: "10m", back from now, or from the end of a run that is over. UserError as `wanted`."""
     asked = wanted(_names(record.config, record.posts), agent, types, grep, since)
-    told = [_began(record.config), *_ended(record.paths, record.state), *ledger_entries(1, _ledger(record))]
+    told = [_began(record.config, record.paths), *_ended(record.paths, record.state), *ledger_entries(1, _ledger(record))]
     sealed = [] if record.withheld else read_sealed(record.paths) or []
     best = leaders(record.verdicts)
     told += [*(of_sealed(one, best) for one in latest_sealed(sealed)), *map(of_post, record.posts)]
@@ -121,9 +122,10 @@ def _stamp(one: dict) -> float:
     return when.timestamp() if when else 0.0
 
 
-def _began(config: dict) -> dict:
+def _began(config: dict, paths: RunPaths) -> dict:
     people = sum(map(is_person, config["agents"]))
-    return entry(config["created"], None, "event", f"the run begins: task {config['task']}, {count(len(config['agents']) - people, 'agent')}", "run.toml")
+    words = f"the run begins: task {config['task']}, {count(len(config['agents']) - people, 'agent')}"
+    return entry(config["created"], None, "event", words + f"; {GIVEN}" * paths.opened.exists(), "run.toml")
 
 
 def _ended(paths: RunPaths, state: dict) -> list[dict]:
@@ -186,7 +188,7 @@ class Follower:
         self._begun = self._over = False
 
     def more(self) -> list[dict]:
-        told = [] if self._begun else [_began(self.config)]
+        told = [] if self._begun else [_began(self.config, self.paths)]
         self._begun = True
         records, self._offset = read_jsonl_from(self.paths.ledger, self._offset)
         told += ledger_entries(self._line + 1, records)

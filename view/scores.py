@@ -156,7 +156,7 @@ def verdict_line(verdict: dict) -> str:
     words += f", flags: {clean(', '.join(verdict['flags']), 120)}" if verdict.get("flags") else ""
     words += ", ISOLATION: NONE" if verdict.get("isolation") == "none" else ""
     words += ", NULL RUN" if verdict.get("null") else ""
-    rung = f"{verdict['rung']} rung, {count(verdict['draws'], 'draw')}"
+    rung = f"{verdict['rung']} rung, {count(verdict['draws'], 'draw')}" + ": a first look" * (verdict["rung"] == "quick")
     return f"{who} PGR {pgr_of(verdict)} lift {lift_of(verdict)} ({rung}){words}"
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from pathlib import Path
 
 from state.config import is_person
 from state.ledger import NULL_STAMP, Ledger
 from state.paths import RunPaths
-from view.format import clean, count
+from view.format import clean, count, who_words
 from view.scores import accuracy_of, leaderboard, on_track, scores_text, sealed_text
 
 
@@ -18,11 +19,11 @@ def summary_text(paths: RunPaths, ledger: Ledger, sealed: list[dict], config: di
     `sealed`: the sealed verdicts of this run, [] where nothing was verified; `config`: run.toml as a dict.
     """
     verdicts = leaderboard(ledger)
-    scored = sum(verdict.get("status") == "scored" for verdict in ledger.verdicts.values())
+    people = sum(map(is_person, config["agents"]))
     posts = len([post for post in paths.forum.glob("*.md") if post.name != "README.md"])
     head = (
-        f"run {paths.name}: task {config['task']}, {who_words(config)}, "
-        f"{count(len(ledger.submissions), 'submission')}, {scored} scored, {count(posts, 'post')}"
+        f"run {paths.name}: task {config['task']}, {who_words(len(config['agents']) - people, people)}, "
+        f"{count(len(ledger.submissions), 'submission')}{_outcomes(ledger)}, {count(posts, 'post')}"
     )
     falls = [event for event in ledger.events if event["event"] == "agent-fell"]
     if falls and not ledger.submissions:
@@ -38,6 +39,24 @@ def summary_text(paths: RunPaths, ledger: Ledger, sealed: list[dict], config: di
     parts.append(_places(paths, config))
     parts.append(_commands(paths, main[0] if main else None, config, bool(sealed)))
     return "\n\n".join(parts)
+
+
+def _outcomes(ledger: Ledger) -> str:
+    """What became of the submissions, each counted once: ` (31 compete, 4 with the code of an earlier one, 2 crashed)`."""
+    found = Counter(_outcome(ledger.verdicts.get(name)) for name in ledger.submissions)
+    return f" ({', '.join(f'{number} {words}' for words, number in found.most_common())})" if found else ""
+
+
+def _outcome(verdict: dict | None) -> str:
+    if verdict is None:
+        return "not scored"
+    if verdict.get("status") != "scored":
+        return verdict["status"]
+    if verdict.get("same_as"):
+        return "with the code of an earlier one"
+    if "near-duplicate" in (verdict.get("flags") or ()):
+        return "almost an earlier one"
+    return "compete" if (verdict.get("track") or "main") == "main" else "on other tracks"
 
 
 def _winner(main: list[dict], sealed: list[dict], public: dict[str, dict], run: str) -> str:
@@ -77,13 +96,6 @@ def shown(path: Path) -> str:
     """A path as a person would type it here: relative where it lies under the current folder."""
     relative = os.path.relpath(path)
     return str(path) if relative.startswith("..") else relative
-
-
-def who_words(config: dict) -> str:
-    """`9 agents`, and where people joined `and 2 people`."""
-    people = sum(map(is_person, config["agents"]))
-    joined = f" and {'1 person' if people == 1 else f'{people} people'}" if people else ""
-    return count(len(config["agents"]) - people, "agent") + joined
 
 
 def _places(paths: RunPaths, config: dict) -> str:

@@ -78,6 +78,9 @@ def test_of_a_run_the_best_three_are_taken_from_their_commits(tasks, tmp_path):
     assert facts["worst"] == {"s0001 soft.py": "twin"} and facts["developed_on"] == "smoke"
     with pytest.raises(UserError, match="no scored submission"):
         from_run(make_run(tmp_path / "empty"))
+    add(paths, verdict("s0009", pgr=0.99, commit="f" * 40, method="methods/soft.py"))
+    with pytest.raises(UserError, match="has no methods/soft.py of commit ffffffffffff"):
+        from_run(paths)
 
 
 def test_without_names_all_prepared_tasks_are_taken_the_runs_own_first(tasks):

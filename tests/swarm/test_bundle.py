@@ -36,6 +36,7 @@ from tests.conftest import Checkout, with_commands
 from tests.swarm.whole import paths_in, whole_run
 from tests.view.made import make_run
 from view.ending import exit_code
+from view.opened import GIVEN
 from view.report.build import write_report
 from view.report.data import packed as packed_json
 from view.scores import leaderboard, scores_text
@@ -130,9 +131,10 @@ def test_from_the_command_line_into_a_checkout_that_has_the_base(finished, tmp_p
         assert receiver.git("rev-parse", "aar/sent/agent-1") == sender.git("rev-parse", "aar/sent/agent-1")
         assert int(receiver.git("rev-list", "--count", "aar/sent/agent-1").strip()) > 2, "with the history that was here before"
         assert receiver.git("status", "--porcelain") == "" and receiver.git("branch", "--show-current").strip() == "main"
-        for command in ("status", "scores"):
+        for command in ("status", "scores", "log"):
             code, printed = receiver.aar(command, "from-alice")
-            assert code == 0 and "agent-1" in printed, printed
+            assert code == 0 and "agent-1" in printed and GIVEN in printed, printed
+            assert GIVEN not in sender.aar(command, "sent")[1]
         for command in (["resume", "from-alice"], ["verify", "from-alice"], ["say", "from-alice", "hello"], ["stop", "from-alice"]):
             code, printed = receiver.aar(*command)
             assert code == 2 and printed.strip().splitlines()[-1].startswith("aar: run from-alice was opened from the bundle"), printed

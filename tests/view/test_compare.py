@@ -15,6 +15,7 @@ from tests.view.browser import chromium, visit  # noqa: F401
 from tests.view.made import HOSTILE, add, commit_of, make_run, verdict, write_state
 from view.compare import compare_facts, compare_text, split_sides
 from view.compare_page import render_compare, write_compare
+from view.opened import GIVEN
 from view.recipes import recipe
 
 SCALE = {"weak_accuracy": 0.6, "ceiling_accuracy": 0.8, "independent_items": 500.0}
@@ -220,6 +221,14 @@ def test_one_run_is_refused_twice_also_by_the_other_name_of_an_opened_copy(tmp_p
     for records, sides in (([a, b, b], None), ([a, b, copy], None), ([a, b, copy], [["a1", "b1"], ["b1-opened"]])):
         with pytest.raises(UserError, match=r"are the same run, b1: a run counts once"):
             compare_facts(records, sides)
+
+
+def test_of_an_opened_run_it_is_said_whose_figures_they_are_and_no_verification_is_offered(tmp_path):
+    a, b = make(tmp_path, "a1"), make(tmp_path, "b1", sealed=None, prompt="b" * 64)
+    assert "b1: not verified: `python aar.py verify b1` opens the sealed part and closes it" in compare_facts([a, b])["problems"]
+    (b.paths.root / "opened.json").write_text("{}")
+    problems = compare_facts([a, b])["problems"]
+    assert [words for words in problems if GIVEN in words] == [f"b1: {GIVEN}"] and "b1: not verified" in problems
 
 
 def test_a_run_whose_limits_were_raised_is_no_replicate_and_that_is_said(tmp_path):

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from state.config import note_person
 from state.files import append_jsonl
 from state.paths import RunPaths
 from state.record import read_record
@@ -330,3 +331,9 @@ def test_nothing_is_loaded_that_draws_until_something_is_drawn():
     look = "import sys, view.plots, view.plots.chart; print(sorted({'matplotlib', 'numpy'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, cwd=Path(__file__).parents[2])
     assert done.stdout.strip() == "[]"
+
+
+def test_people_who_joined_are_not_counted_as_agents(tmp_path):
+    paths = one_run(tmp_path, verdict("s0001", agent="agent-1", pgr=0.5), verdict("s0002", agent="ada", pgr=0.6))
+    note_person(paths, "ada", "")
+    assert charts(read_record(paths))["agents"][0].title.startswith("1 agent and 1 person: ")

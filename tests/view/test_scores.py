@@ -81,6 +81,19 @@ def test_the_summary_puts_the_sealed_figure_beside_the_public_one_with_its_openi
     assert "git diff ab12ab12ab12..aar/first/agent-1" in text
 
 
+def test_the_summary_says_of_every_submission_what_became_of_it_and_counts_it_once(tmp_path):
+    rows = [verdict("s0001"), verdict("s0002"), verdict("s0003", same_as="s0001"), verdict("s0004", flags=["near-duplicate"])]
+    rows += [verdict("s0005", track="disqualified"), verdict("s0006", status="crashed", pgr=None), verdict("s0007", status="crashed", pgr=None)]
+    paths, ledger = ledger_of(tmp_path, *rows)
+    for row in [*rows, verdict("s0008")]:
+        ledger.append("submission", **{key: row[key] for key in ("submission", "agent", "commit", "method")})
+    head = summary_text(paths, ledger, [], {"task": "reviews", "agents": [{"name": "agent-1"}], "base": "ab12" * 10, "isolation": "bubblewrap"}).splitlines()[0]
+    told = head.partition("8 submissions (")[2].partition(")")[0]
+    assert sorted(told.split(", ")) == sorted(
+        ["2 compete", "2 crashed", "1 with the code of an earlier one", "1 almost an earlier one", "1 on other tracks", "1 not scored"]
+    )
+
+
 def test_a_summary_of_a_run_without_any_verdict_still_says_where_to_look(tmp_path):
     paths, ledger = ledger_of(tmp_path)
     config = {"task": "reviews", "agents": [{"name": "agent-1"}], "base": "ab12" * 10, "isolation": "bubblewrap"}

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
-from view.format import clean, count, figure, pgr_of
+from view.format import clean, count, figure, pgr_of, who_words
 from view.plots.chart import Chart
 from view.plots.drawing import BEST, FG, MUTED, Sheet, plot
 from view.plots.progress import Curve, below_words, draw_curve, draw_dots, leads, limits, link, scale_of
@@ -13,9 +13,9 @@ from view.plots.progress import Curve, below_words, draw_curve, draw_dots, leads
 MOST_PANELS = 12
 
 
-def agents_chart(curves: Sequence[tuple[Curve, str]], fleet: Curve) -> Chart | None:
+def agents_chart(curves: Sequence[tuple[Curve, str]], fleet: Curve, people: Collection[str] = ()) -> Chart | None:
     """One panel an agent, best first: its best so far over time and its submissions, on the same axes, with the fleet's best in grey.
-    `curves`: each with the agent's direction. None where nobody has a leader."""
+    `curves`: each with the agent's direction; `people`: whose names are those of people. None where nobody has a leader."""
     known = sorted((pair for pair in curves if leads(pair[0].points)), key=lambda pair: -pair[0].points[-1].pgr)
     shown = known[:MOST_PANELS]
     if not shown or not fleet.points:
@@ -64,8 +64,9 @@ def agents_chart(curves: Sequence[tuple[Curve, str]], fleet: Curve) -> Chart | N
     spread_words = (
         f"from {figure(last.points[-1].pgr)} to {figure(first.points[-1].pgr)}" if len(known) > 1 else figure(first.points[-1].pgr)
     )
+    joined = sum(curve.name in people for curve, _ in curves)
     title = (
-        f"{count(len(curves), 'agent')}: their best PGR ranges {spread_words}"
+        f"{who_words(len(curves) - joined, joined)}: their best PGR ranges {spread_words}"
         if len(known) > 1
         else f"{first.name}: best PGR {spread_words}"
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from state.config import is_person
 from state.ledger import NULL_STAMP, agent_view
 from state.record import Record
 from stats.calibration import forecasts
@@ -83,7 +84,8 @@ def _agents(record: Record, points: list[Point]) -> Chart | None:
         of.setdefault(verdict["agent"], []).append(verdict)
     directions = _directions(record)
     curves = [(Curve(name, points_of(record, some)), directions.get(name, "")) for name, some in of.items() if some]
-    return agents_chart(curves, Curve("fleet", points)) if len(curves) > 1 else None
+    people = [agent["name"] for agent in record.config["agents"] if is_person(agent)]
+    return agents_chart(curves, Curve("fleet", points), people) if len(curves) > 1 else None
 
 
 def _directions(record: Record) -> dict[str, str]:
