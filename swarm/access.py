@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -16,8 +17,7 @@ from state.record import cut_off_words, is_closed, last_opening
 from swarm.repo import RunRepo
 
 
-LOOK_SECONDS = 1.0
-"""Whoever looks whether a run is operated keeps others from its lock for some microseconds; an operator keeps it for long."""
+TRIES, PAUSE_SECONDS = 50, 0.02
 
 
 def load_config(paths: RunPaths) -> dict:
@@ -55,12 +55,21 @@ def check_own(paths: RunPaths) -> None:
 def hold_run(paths: RunPaths) -> FileLock:
     """The lock that makes one process the operator of a run. UserError where another one is, or where none may be."""
     check_own(paths)
+    return take_lock(paths)
+
+
+def take_lock(paths: RunPaths) -> FileLock:
+    """The same lock, of whatever run. Whoever only looks keeps it for microseconds (state/operated.py), an operator for long: so it is
+    tried again, by count, since who looks may be suspended meanwhile."""
     lock = FileLock(paths.lock)
-    try:
-        lock.acquire(timeout=LOOK_SECONDS, poll_interval=0.02)
-    except Timeout:
-        raise UserError(f"run {paths.name} is being operated already: `python aar.py status {paths.name}`") from None
-    return lock
+    for _ in range(TRIES):
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            time.sleep(PAUSE_SECONDS)
+        else:
+            return lock
+    raise UserError(f"run {paths.name} is being operated already: `python aar.py status {paths.name}`")
 
 
 def open_for_submissions(paths: RunPaths, held: bool = False) -> None:

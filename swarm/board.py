@@ -94,6 +94,13 @@ class Board:
         self._written: dict[str, float] = {}
         self._files: dict[str, bytes] = {}
 
+    def clear_locks(self) -> None:
+        """Remove what git processes that were killed left locked in the run's repository. For who holds the run: others commit to the board
+        alone, under its lock."""
+        with self._lock:
+            for lock in self.paths.repo.rglob("*.lock"):
+                lock.unlink(missing_ok=True)
+
     def write_results(self, ledger: Ledger) -> None:
         write_atomic(self.paths.board / "results.tsv", results_table(ledger))
         null = tomli.loads(self.paths.toml.read_text()).get("null", False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -11,21 +12,20 @@ import sys
 import time
 from pathlib import Path
 
-import psutil
 from git.exc import GitError
 
 from state.config import is_person
 from state.errors import UserError
 from state.ledger import Ledger
-from state.operated import is_operated
+from state.operated import born, is_operated
 from state.paths import NAME, RunPaths, find_run
 from state.record import is_closed
-from swarm.access import check_own, load_config, open_repo, read_opened
+from swarm.access import check_own, load_config, open_repo, read_opened, take_lock
 from swarm.board import Board
 from swarm.forum import write_post
 from swarm.repo import open_user_repository
 
-LOOK_SECONDS, STOP_LOOKS, START_LOOKS = 0.1, 150, 300
+LOOK_SECONDS, STOP_LOOKS, START_LOOKS = 0.1, 600, 1200
 """How often it is looked whether a run has stopped or started. Counted, not timed: a machine may be suspended meanwhile."""
 
 
@@ -79,12 +79,12 @@ def _is_at_home(paths: RunPaths, config: dict) -> bool:
 
 
 def _operator_pid(paths: RunPaths) -> int | None:
-    """The process that operates the run; None where state.json names one that is gone or another program by now."""
+    """The process that operates the run; None where state.json names one that is gone."""
     try:
-        pid = json.loads(paths.state.read_text())["pid"]
-        return pid if any(part.endswith("aar.py") for part in psutil.Process(pid).cmdline()) else None
-    except (FileNotFoundError, psutil.NoSuchProcess):
+        said = json.loads(paths.state.read_text())
+    except FileNotFoundError:
         return None
+    return said["pid"] if said.get("born") == born(said["pid"]) is not None else None
 
 
 def stop_run(paths: RunPaths) -> str:
@@ -124,20 +124,23 @@ def go_on_in_background(paths: RunPaths, project: Path, seconds: float | None, n
 
 
 def clean_plan(paths: RunPaths, force: bool, project: Path) -> dict:
-    """What cleaning would remove: `delete` and `keep` (branches), `text`. UserError while the run goes on.
+    """What cleaning would remove: `delete` and `keep` (branches), `heads` (their commits), `force`, `text`. UserError while the run goes on.
 
     Branches that an earlier cleaning kept are found without the run's folder.
     """
+    if paths.root.exists() and is_operated(paths):
+        raise UserError(f"run {paths.name} is going on: `python aar.py stop {paths.name}` first")
+    return _plan(paths, force, project)
+
+
+def _plan(paths: RunPaths, force: bool, project: Path) -> dict:
     user = open_user_repository(project)
     prefix = f"aar/{paths.name}/"
     if (opened := read_opened(paths)) is not None:  # only what came with it is its own
         prefix = f"aar/{load_config(paths)['name']}/" if opened["mirrored"] else "aar//"
     ours = [head for head in user.heads if head.name.startswith(prefix)]
-    if not paths.root.exists():
-        if not ours:
-            find_run(project, paths.name)
-    elif is_operated(paths):
-        raise UserError(f"run {paths.name} is going on: `python aar.py stop {paths.name}` first")
+    if not paths.root.exists() and not ours:
+        find_run(project, paths.name)
     others = [head.commit for head in user.heads if not head.name.startswith(prefix)]
     current = None if user.head.is_detached else user.active_branch.name
     if current in [head.name for head in ours]:
@@ -148,11 +151,19 @@ def clean_plan(paths: RunPaths, force: bool, project: Path) -> dict:
     lines = [f"folder   {paths.root if paths.root.exists() else 'none'}", f"branches {', '.join(delete) or 'none'}"]
     if keep:
         lines.append(f"kept, since they are merged nowhere (--force deletes them too): {', '.join(keep)}")
-    return {"delete": delete, "keep": keep, "text": "\n".join(lines)}
+    return {"delete": delete, "keep": keep, "force": force, "heads": {head.name: head.commit.hexsha for head in ours}, "text": "\n".join(lines)}
 
 
 def clean_run(paths: RunPaths, plan: dict, project: Path) -> None:
-    """Do what `plan` says. Branches that are kept hold their commits in the user's own repository."""
+    """Do what `plan` says, unless it is another plan by now. Branches that are kept hold their commits in the user's own repository."""
+    held = take_lock(paths) if paths.root.exists() else contextlib.nullcontext()
+    with held:
+        if _plan(paths, plan["force"], project) != plan:
+            raise UserError(f"nothing was removed: run {paths.name} or a branch of it has changed meanwhile; say it again")
+        _clean(paths, plan, project)
+
+
+def _clean(paths: RunPaths, plan: dict, project: Path) -> None:
     user = open_user_repository(project)
     if plan["keep"] and paths.root.exists():
         problem = open_repo(paths, load_config(paths)).mirror()

@@ -135,7 +135,7 @@ def _verdicts(desk: Desk, agent: str, seen: Cursor, first: bool, tell) -> None:
 
 
 def _stuck(desk: Desk, agent: str, seen: Cursor, most: int, tell) -> None:
-    mine = [verdict for verdict in desk.ledger.verdicts.values() if verdict["agent"] == agent]
+    mine = [verdict for verdict in list(desk.ledger.verdicts.values()) if verdict["agent"] == agent]
     best = contenders(mine)[:1]
     since = len(mine) - 1 - mine.index(best[0]) if best else len(mine)
     if since >= most and len(mine) >= seen.stuck + most:

@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import queue
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from eval.client import Slots, make_slots
 from sandbox.honeypot import Honeypot
@@ -35,11 +37,10 @@ from swarm.supervisor import Supervisor
 TICK_SECONDS = 0.25
 BOARD_SECONDS = 2.0
 """How often, at most, the board is committed and the refs are mirrored."""
-DRAIN_SECONDS = 60.0
-"""How long, after the end of the time, submissions that are queued may still get their verdicts."""
-
-LAST_WORDS_SECONDS = 3.0
-"""How long, after the last verdict, agents have for their last posts and notes."""
+DRAIN_TICKS = 240
+"""For so many TICK_SECONDS, after the end of the time, submissions that are queued may still get their verdicts."""
+LAST_WORDS_TICKS = 12
+"""For so many, after the last verdict, agents may still write their last posts and notes."""
 
 
 class Operator:
@@ -114,7 +115,7 @@ class Operator:
                 opened.close()
             self._keeper_stop.set()
             self.desk.board_changed.set()
-            keeper.join(timeout=10)
+            keeper.join()  # who verifies next commits to the board as well
         if self._failure is not None:
             raise self._failure
         self.phase = "stopped" if self.asked_to_stop.is_set() else ended
@@ -123,8 +124,7 @@ class Operator:
 
     def _put_in_order(self) -> None:
         """After a crash: sockets and files that the sandboxes mount are made anew; stale git locks go."""
-        for lock in self.paths.repo.rglob("*.lock"):
-            lock.unlink()  # we hold the run: whoever made it is dead
+        self.board.clear_locks()
         for name in self.people.names:
             make_person(self.paths, self.config, self.repo, name)
         for name in self.names:
@@ -209,12 +209,14 @@ class Operator:
 
     def _drain(self, names: set[str]) -> None:
         """Let what these have queued get its verdict, and let them read it and write down what they learned."""
-        deadline = time.monotonic() + DRAIN_SECONDS
-        while self.desk.waiting(names) and time.monotonic() < deadline and not self.asked_to_stop.is_set():
+        for _ in range(DRAIN_TICKS):  # counted: a process that is suspended meanwhile does not lose what was queued
+            if not self.desk.waiting(names) or self.asked_to_stop.is_set():
+                break
             self._write_state()
             self.asked_to_stop.wait(TICK_SECONDS)
         self._write_state()
-        self.asked_to_stop.wait(LAST_WORDS_SECONDS)
+        for _ in range(LAST_WORDS_TICKS):
+            self.asked_to_stop.wait(TICK_SECONDS)
 
     def _keep_board(self) -> None:
         """Commits the board and mirrors the refs whenever something changed, at most every BOARD_SECONDS."""
@@ -249,6 +251,30 @@ class Operator:
         self.show(state)
 
 
+@contextlib.contextmanager
+def stopped_by_signals(asked_to_stop: threading.Event) -> Iterator[None]:
+    """SIGTERM, SIGINT and SIGHUP set the event. A handler runs in the middle of whatever the main thread does, such as with the event's own
+    lock in its hand, for which it would then wait: so it only tells a thread."""
+    heard: queue.SimpleQueue[int | None] = queue.SimpleQueue()
+
+    def listen() -> None:
+        while heard.get() is not None:
+            asked_to_stop.set()
+
+    listener = threading.Thread(target=listen, daemon=True, name="signals")
+    listener.start()
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
+    for number in before:
+        signal.signal(number, lambda received, _: heard.put(received))
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        heard.put(None)
+        listener.join()
+
+
 def operate(
     paths: RunPaths, show: Callable[[dict], None] | None = None, seconds: float | None = None, keep_open: bool = False
 ) -> str:
@@ -268,13 +294,7 @@ def operate(
             raise UserError(f"run {paths.name} is for people only: `resume {paths.name} --keep-open` opens it, `verify {paths.name}` closes it")
         if seconds is not None:
             operator.config["seconds_limit"] = operator.seconds_used() + seconds
-        before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
-        for number in before:
-            signal.signal(number, lambda *_: operator.asked_to_stop.set())
-        try:
+        with stopped_by_signals(operator.asked_to_stop):
             return operator.run()
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
     finally:
         lock.release()

@@ -7,6 +7,7 @@ import os
 from typing import TYPE_CHECKING
 
 from state.files import utc_now
+from state.operated import born
 from stats.ranking import contenders
 from swarm.forum import one_line
 
@@ -33,6 +34,7 @@ class Standing:
         money = operator.purse.facts(facts["scored"], facts["best_pgr"]) if operator.purse is not None else {}
         return {
             "pid": os.getpid(),
+            "born": born(os.getpid()),
             "evaluator_pid": desk.evaluator.pid,
             "proxy_pid": operator.proxy.pid if operator.proxy is not None else None,
             "state": operator.phase,

@@ -36,7 +36,10 @@ SHARE, CHEAP_SECONDS = 0.05, 0.05
 def run_state(paths: RunPaths, state: dict) -> str:
     """The state of a run: what state.json says, unless its operator is gone without having said so: "crashed"."""
     said = state.get("state", "starting")
-    return "crashed" if said in ALIVE and not is_operated(paths) else said
+    if said not in ALIVE or is_operated(paths):
+        return said
+    said = read_state(paths).get("state", "starting")  # it may have come to its end since `state` was read
+    return "crashed" if said in ALIVE else said
 
 
 def being_verified(paths: RunPaths, events: list[dict]) -> bool:
@@ -81,6 +84,8 @@ class Follower:
         if state is None:
             state = read_state(self.paths)
             now = run_state(self.paths, state)
+            if now not in ("crashed", state.get("state")):
+                state = read_state(self.paths)
             if now in ALIVE and last_opening(self.ledger.events) is not None:  # who holds the run verifies it; its operator fell before
                 now = "finished"
         else:

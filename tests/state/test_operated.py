@@ -1,14 +1,21 @@
 """Looking whether a run is operated, while others look as well and somebody wants to operate it."""
 
 import contextlib
+import json
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 
+import pytest
 from filelock import FileLock, Timeout
 
+from state.errors import UserError
+from state.operated import born
 from state.paths import RunPaths
 from swarm.access import hold_run
+from swarm.care import stop_run
+from tests.view.made import make_run, write_state
 
 LOOK = """
 import sys
@@ -49,6 +56,30 @@ def test_a_run_can_be_taken_however_many_look_at_it(tmp_path):
                 FileLock(paths.lock).acquire(timeout=0).lock.release()
             except Timeout:
                 refused = True
+
+
+HOLD = """
+import fcntl, sys
+with open(sys.argv[1], "w") as file:
+    fcntl.flock(file, fcntl.LOCK_EX)
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_only_the_process_that_state_json_means_is_stopped_not_one_that_has_its_number_by_now(tmp_path):
+    paths = make_run(tmp_path)
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", HOLD, paths.lock, "aar.py"], **pipes) as holder:
+        assert holder.stdout.readline() == b"held\n"
+        for said in (born(holder.pid) - 1, None):
+            write_state(paths, "running", pid=holder.pid, born=said)
+            with pytest.raises(UserError, match="held by a process that has just started"):
+                stop_run(paths)
+            assert holder.poll() is None
+        write_state(paths, "running", pid=holder.pid, born=born(holder.pid))
+        assert "run first is stopped" in stop_run(paths)
+    assert holder.returncode == -signal.SIGTERM
 
 
 def test_two_that_look_do_not_take_each_other_for_the_operator(tmp_path):

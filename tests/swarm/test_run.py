@@ -6,7 +6,10 @@ import subprocess
 
 import pytest
 
+from state.errors import UserError
 from state.ledger import Ledger
+from swarm.access import take_lock
+from swarm.care import clean_plan, clean_run
 from tests.conftest import with_commands
 from tests.swarm.whole import AGENTS, paths_in, whole_run
 
@@ -176,6 +179,18 @@ def test_a_finalist_can_be_verified_again_and_each_opening_counts(finished):
     again = json.loads(printed)[0]
     assert code == 0 and again["openings"] > name["openings"]
     assert (again["pgr"], again["commit"]) == (name["pgr"], name["commit"])  # same draws and seeds, re-run from the commit
+
+
+def test_what_is_operated_or_has_changed_since_it_was_looked_at_is_not_cleaned_away(finished):
+    checkout, paths, _ = finished
+    plan = clean_plan(paths, True, checkout.folder)
+    with take_lock(paths), pytest.raises(UserError, match="operated already"):
+        clean_run(paths, plan, checkout.folder)
+    checkout.git("branch", "aar/sent/late", "main")
+    with pytest.raises(UserError, match="nothing was removed: run sent or a branch of it has changed meanwhile"):
+        clean_run(paths, plan, checkout.folder)
+    checkout.git("branch", "-D", "aar/sent/late")
+    assert paths.root.exists() and "aar/sent/agent-1" in checkout.git("branch", "--list", "aar/*")
 
 
 def test_clean_keeps_unmerged_branches_unless_forced(finished):

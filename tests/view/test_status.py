@@ -18,7 +18,7 @@ from tests.view.terminal import in_pipe, in_terminal
 from view.format import age_seconds
 from view.log import Follower, log_facts
 from view.report.table import leaderboard_rows
-from view.status import UNREAD, runs_facts, runs_text, status_facts, status_text
+from view.status import UNREAD, read_state, run_state, runs_facts, runs_text, status_facts, status_text
 
 
 def test_a_run_whose_operator_is_gone_is_crashed_and_says_how_to_go_on(tmp_path):
@@ -43,6 +43,15 @@ def test_asking_for_the_status_does_not_block_an_operator(tmp_path):
     paths.lock.touch()
     status_facts(paths)
     FileLock(paths.lock).acquire(timeout=0).lock.release()
+
+
+def test_a_run_that_ended_between_two_looks_is_not_crashed(tmp_path):
+    paths = make_run(tmp_path)
+    write_state(paths, "running")
+    before = read_state(paths)
+    assert run_state(paths, before) == "crashed"
+    write_state(paths, "finished")
+    assert run_state(paths, before) == "finished"
 
 
 def test_a_finished_run_stays_finished_without_an_operator(tmp_path):
