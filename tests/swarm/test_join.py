@@ -24,6 +24,7 @@ from state.files import read_jsonl
 from state.ledger import Ledger
 from state.operated import is_operated
 from state.paths import RunPaths, aar_home
+from tests.waiting import until
 from view.status import status_facts
 
 METHOD = '''"""Naive, a person's."""
@@ -33,15 +34,7 @@ FAMILY = "naive"
 def fit(w2s):
     return w2s.student().fit(w2s.texts, (w2s.weak[:, 1] > 0.5).astype(float), l2=3.5)
 '''
-PATIENCE = 60.0
-
-
-def until(condition, what, seconds=PATIENCE):
-    deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < deadline, f"{what} did not happen within {seconds} s"
-        time.sleep(0.05)
-    return found
+PATIENCE = 120.0
 
 
 class Shell:
@@ -104,7 +97,7 @@ class Run:
     def operate(self, *arguments):
         """Start an operator and wait until the run is open for people."""
         self.process = self.checkout.start(*arguments, stdout=subprocess.DEVNULL)
-        until(lambda: self.state() == ("open", self.process.pid), f"the opening of {self.name}", 90.0)
+        until(lambda: self.state() == ("open", self.process.pid), f"the opening of {self.name}")
 
     def facts(self) -> dict:
         return status_facts(self.paths)
@@ -141,7 +134,7 @@ def run(smoke, module_checkout):
     yield run
     if is_operated(run.paths):
         assert module_checkout.aar("stop", "people")[0] == 0
-    run.process.wait(30)
+    run.process.wait(PATIENCE)
 
 
 def test_when_the_agents_time_is_over_the_run_is_open_and_its_agents_have_stopped(run):
@@ -301,14 +294,14 @@ def test_stop_ends_an_open_run_tells_who_is_there_and_seals_nothing(run):
     assert run.checkout.aar("stop", "people")[0] == 0
     shell.see("aar: run people is over: it was stopped")
     assert shell.ended() == 1
-    assert run.process.wait(30) == 0
+    assert run.process.wait(PATIENCE) == 0
     assert run.facts()["state"] == "stopped" and run.row("bob")["state"] == "away"
     assert not (run.paths.board / "verification.md").exists()
     assert "Ada was here" in run.checkout.git("grep", "-h", "Ada was", "aar/people/board", "--", "forum")
 
 
 def test_without_being_kept_open_a_run_ends_when_its_time_is_over_whoever_is_there(run):
-    process = run.checkout.start("resume", "people", "--minutes", "0.1", "--no-verify", stdout=subprocess.DEVNULL)
+    process = run.checkout.start("resume", "people", "--minutes", "0.25", "--no-verify", stdout=subprocess.DEVNULL)
     until(lambda: run.state()[1:] == (process.pid,), "the start")
     shell = run.shell("bob")
     shell.type("aar task\r")
@@ -322,4 +315,4 @@ def test_a_run_without_agents_is_for_people_only_and_ends_by_stop(smoke, module_
     run = Run(module_checkout, "alone")
     run.operate("--agents", "0", "--task", "smoke", "--run", "alone", "--keep-open")
     assert "no end of time" in run.join("eve", "aar", "task").stdout
-    assert module_checkout.aar("stop", "alone")[0] == 0 and run.process.wait(30) == 0
+    assert module_checkout.aar("stop", "alone")[0] == 0 and run.process.wait(PATIENCE) == 0

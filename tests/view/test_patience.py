@@ -5,14 +5,8 @@ import time
 
 from rich.console import Console
 
+from tests.waiting import until
 from view.patience import Patience
-
-
-def until(condition):
-    end = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.01)
 
 
 def pipe():

@@ -18,14 +18,14 @@ from tests.view.terminal import ROOT, Shown
 from view.status import Follower
 from view.watch import what_happened
 
-WATCH = "from state.paths import RunPaths; from view.watch import watch; watch(RunPaths({root!r}), every=0.05)"
+WATCH = "from state.paths import RunPaths; from view.watch import watch; watch(RunPaths({root!r}), every={every})"
 
 
 class Piped:
     """The same in a pipe; its lines as they come."""
 
-    def __init__(self, paths):
-        code = WATCH.format(root=str(paths.root))
+    def __init__(self, paths, every=0.05):
+        code = WATCH.format(root=str(paths.root), every=every)
         self.process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT)
         self.text, self._changed = "", threading.Condition()
         threading.Thread(target=self._read, daemon=True).start()
@@ -36,7 +36,7 @@ class Piped:
                 self.text += line
                 self._changed.notify_all()
 
-    def see(self, words, seconds=30.0):
+    def see(self, words, seconds=120.0):
         with self._changed:
             assert self._changed.wait_for(lambda: words in self.text, seconds), self.text
 
@@ -51,7 +51,7 @@ def test_on_a_terminal_the_picture_is_redrawn_until_the_run_is_over_and_stays_th
     paths = make_run(tmp_path, agents=9)
     write_state(paths, "running", problems=[f"trouble {HOSTILE}"])
     with FileLock(paths.lock):
-        shown = Shown(WATCH.format(root=str(paths.root)), columns, rows)
+        shown = Shown(WATCH.format(root=str(paths.root), every=0.05), columns, rows)
         shown.see("none yet")
         add(paths, verdict("s0001", agent="agent-7", pgr=0.6, method=HOSTILE))
         shown.see("0.60 [0.55, 0.65]")
@@ -67,7 +67,7 @@ def test_ctrl_c_leaves_quietly_and_the_run_does_not_notice(tmp_path):
     write_state(paths, "running")
     with FileLock(paths.lock):
         before = files_of(paths)
-        shown = Shown(WATCH.format(root=str(paths.root)), 80)
+        shown = Shown(WATCH.format(root=str(paths.root), every=0.05), 80)
         shown.see("agent-1")
         shown.press_ctrl_c()
         assert shown.ended() == 0
@@ -113,7 +113,7 @@ def test_a_reader_who_goes_away_ends_it_without_a_word(tmp_path):
     paths = make_run(tmp_path)
     write_state(paths, "running")
     with FileLock(paths.lock):
-        piped = subprocess.Popen([sys.executable, "-c", WATCH.format(root=str(paths.root))], stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT)
+        piped = subprocess.Popen([sys.executable, "-c", WATCH.format(root=str(paths.root), every=0.05)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT)
         piped.stdout.readline()
         piped.stdout.close()
         add(paths, verdict("s0001"))
@@ -126,7 +126,7 @@ def test_a_watch_stays_through_the_verification_and_shows_how_far_it_is(tmp_path
     add(paths, verdict("s0001", pgr=0.6))
     write_state(paths, "running")
     with FileLock(paths.lock):
-        watched = Piped(paths)
+        watched = Piped(paths, every=1.0)  # it leaves after three looks at a run that is over and not yet held by who verifies it
         watched.see("run first: running")
         write_state(paths, "finished")
     with FileLock(paths.lock):  # as `verify` holds it
@@ -145,7 +145,7 @@ def test_a_terminal_that_went_away_ends_it_where_no_signal_says_so(tmp_path):
     ours, theirs = pty.openpty()
     with FileLock(paths.lock):
         watching = subprocess.Popen(
-            [sys.executable, "-c", WATCH.format(root=str(paths.root))], stdin=theirs, stdout=theirs, stderr=subprocess.PIPE, cwd=ROOT,
+            [sys.executable, "-c", WATCH.format(root=str(paths.root), every=0.05)], stdin=theirs, stdout=theirs, stderr=subprocess.PIPE, cwd=ROOT,
             env={**os.environ, "TERM": "xterm-256color"}, start_new_session=True,
         )  # fmt: skip
         os.close(theirs)
