@@ -1,8 +1,9 @@
 # Everything from a fresh clone, with only git and Python >= 3.10: no root, no GPU, no key.
 #
 #   make run     set up, prepare the task `reviews` (once a machine), let nine agents do research for ten minutes
-#   make test    set up, run all tests (downloads are kept in .aar-home/, or in AAR_HOME where that is set; what tests
-#                prepare, in a folder `tests` in it)
+#   make test    set up, run the tests but for the slow ones (downloads are kept in .aar-home/, or in AAR_HOME where that
+#                is set; what tests prepare, in a folder `tests` in it)
+#   make test-slow    run the others: whole runs, kills, models that are trained
 #   make bench   the figures of bench/, written to bench/results/, all of them one after the other. One alone, with
 #                its own options: make bench BENCH=spine ARGS="--only smoke" (python -m bench.spine --help says which)
 #   make pictures RUN=name    the pictures of the README, taken of a run (needs a chromium)
@@ -32,7 +33,7 @@ $(shell rm -rf $(VENV))
 endif
 endif
 
-.PHONY: run test bench pictures setup clean
+.PHONY: run test test-slow bench pictures setup clean
 .DEFAULT_GOAL := run
 
 run: setup
@@ -42,7 +43,10 @@ run: setup
 test: export AAR_HOME := $(or $(AAR_HOME),$(CURDIR)/.aar-home)
 test: export OMP_NUM_THREADS := 1
 test: setup
-	$(KEYLESS) $(VENV)/bin/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
+	$(KEYLESS) $(VENV)/bin/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(or $(ARGS),-m "not slow")
+
+test-slow:
+	@$(MAKE) --no-print-directory test ARGS="-m slow $(ARGS)"
 
 bench: setup
 	$(AAR) prepare smoke

@@ -2,6 +2,9 @@
 
 One thread a process looks at all running sandboxes (about 0.1 ms a look; ten a second while one works,
 one a second while it is parked), another measures their writable folders. Both die with the process.
+
+A limit in seconds is counted in looks: a time in which nobody could look, because this process, its cgroup or the whole
+machine stood still, is not charged to the code inside.
 """
 from __future__ import annotations
 
@@ -19,12 +22,14 @@ from sandbox import bare, cgroup, watchdog
 from sandbox.capture import Capture
 
 MIB = 1 << 20
+MOST_UNSEEN_SECONDS = 1.0  # charged for the time between two looks, which are half a second apart at most
 MAX_BLIND_LOOKS = 50  # a watchdog that cannot look (no descriptors left) for so long kills
 
 
 @dataclass(frozen=True)
 class Limits:
     """For the whole tree, except file_mib (one file). disk_mib: contents of the writable mounts.
+    seconds: as the watchdog's looks count them; a pause of the machine costs one second at most.
 
     /tmp and /dev/shm inside are memory: they count into memory_mib and end at parts of it."""
     seconds: float = 60.0
@@ -38,13 +43,28 @@ class Limits:
 @dataclass(frozen=True)
 class Result:
     """What a sandbox left. `ended` is None, or what killed it: timeout, memory, disk, processes, output;
-    "killed" after Handle.kill(); "watchdog" if it could not be watched. `seconds` count from begin().
+    "killed" after Handle.kill(); "watchdog" if it could not be watched. `seconds` count from begin(), pauses included.
     Peak memory is sampled: 0 for very short commands. A returncode is a claim: for display only."""
     returncode: int
     output: bytes
     seconds: float
     peak_memory_mib: float
     ended: str | None
+
+
+class _Clock:
+    """The seconds that a job has left. Asked at each look, by the watchdog alone."""
+
+    def __init__(self, seconds: float) -> None:
+        self._left = seconds
+        self._looked, self._worked = time.monotonic(), time.process_time()
+
+    def left(self) -> float:
+        """What this process itself worked between two looks, however long, was no pause: it is charged."""
+        now, worked = time.monotonic(), time.process_time()
+        self._left -= min(now - self._looked, MOST_UNSEEN_SECONDS + worked - self._worked)
+        self._looked, self._worked = now, worked
+        return self._left
 
 
 class Handle:
@@ -66,24 +86,31 @@ class Handle:
         self._peak = self._blind = 0
         self._seen: tuple[int, list[int]] = (0, [])
         self._pause = 0.1
-        self._begun = None if parked else time.monotonic()
+        self._begun: float | None = None
+        self._clock: _Clock | None = None
+        if not parked:
+            self._start_clock()
         self._over: float | None = None
         self._result: Result | None = None
         self._disk_before = {folder: watchdog.disk_gauge(folder) for folder in writable}
 
     def watch(self) -> None:
         """From now on the watchdog looks. Called once, by start()."""
-        _memory_patrol.add(self._look, 0.02 if self._begun else 1.0)
+        _memory_patrol.add(self._look, 0.02 if self._clock else 1.0)
         if self._writable:
             _disk_patrol.add(self._look_at_disk, 0.5)
 
     def begin(self, limits: Limits | None = None) -> None:
-        """The job starts now: the wall clock counts from here, with new `limits` if given.
+        """The job starts now: its seconds count from here, with new `limits` if given.
 
         The kernel's limits set at the start (rlimits, cgroup) stay; the watchdog's totals follow the new ones."""
         self._limits = limits or self._limits
-        self._begun = time.monotonic()
+        self._start_clock()
         _memory_patrol.add(self._look, 0.02)
+
+    def _start_clock(self) -> None:
+        self._begun = time.monotonic()
+        self._clock = _Clock(self._limits.seconds)  # a new one: a look that is going on keeps the old one
 
     def poll(self) -> int | None:
         """The exit status if it is over, else None."""
@@ -136,8 +163,8 @@ class Handle:
         """One look of the watchdog; returns the seconds to the next, None when there is nothing left to see."""
         if self._finished(0):
             return None
-        limits, parked = self._limits, self._begun is None
-        left = 3600.0 if parked else self._begun + limits.seconds - time.monotonic()
+        limits, clock = self._limits, self._clock
+        left = clock.left() if clock else 3600.0
         try:
             tree = watchdog.tree(self.first, most=2 * limits.processes)
             held = watchdog.memory(tree, limits.memory_mib * MIB)
@@ -154,7 +181,7 @@ class Handle:
         if over:
             self._strike(over)
             return 0.05
-        if parked:
+        if self._clock is None:  # not `clock`: it may have begun meanwhile
             return 1.0
         # What neither grows nor forks is looked at less and less often: most sandboxes wait most of the time.
         still, self._seen = self._seen == (held, tree), (held, tree)

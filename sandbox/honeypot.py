@@ -10,6 +10,8 @@ folder or to stat a file is not to open it: `ls` and `find -name` touch nothing,
 
 inotify does not tell who opened a file. A person or a program outside that reads whole folders (a backup, `grep -r`) would
 put the blame on the sandbox; so each bait has a twin beside it that no sandbox is shown, and what touches both is not told.
+Whoever is slow or paused between the two is waited for: MOST_LOOKS looks, counted and not timed, in which nothing new is opened.
+What is opened after hide() is told at once: nobody outside can.
 """
 from __future__ import annotations
 
@@ -21,6 +23,7 @@ import socket
 import struct
 import threading
 import time
+from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 
@@ -34,7 +37,7 @@ MOST_CALLERS = 64
 SHOWN, TWINS = "shown", "twins"
 IN_OPEN, IN_ONESHOT = 0x20, 0x80000000
 EVENT = struct.Struct("iIII")
-TOGETHER_SECONDS = 0.05  # what reads whole folders reaches the twin within
+LOOK_SECONDS, MOST_LOOKS = 0.05, 20  # while a bait is open and its twin is not; what reads whole folders reaches it within
 
 
 def bait_mounts(folder: Path | str) -> tuple[Mount, ...]:
@@ -53,6 +56,7 @@ class Honeypot:
         self.folder = None if folder is None else Path(folder)
         self._touched: dict[str, None] = {}
         self._told = 0
+        self._hidden = False
         self._watched: list[int] = []
         self._door: socket.socket | None = None
         if self.folder is not None:
@@ -63,7 +67,9 @@ class Honeypot:
         return () if self.folder is None else bait_mounts(self.folder)
 
     def touched(self) -> list[str]:
-        """The paths, as they are inside, of all that was opened or connected to so far. Still answers after close()."""
+        """The paths, as they are inside, of all that was opened or connected to so far. Still answers after close().
+
+        About 10 microseconds; where a bait that is not hidden was opened, once a second or two, shared by all honeypots."""
         if self._door is not None:
             self._look()
         return list(self._touched)
@@ -77,6 +83,14 @@ class Honeypot:
     def hide(self) -> None:
         """Removes the baits from outside. Sandboxes that have started keep theirs, watched as before; nobody else can touch
         them any more, and nothing is left behind by however sudden an end of this process."""
+        if self._door is not None and not self._hidden:
+            self._look()  # first: a bait that is gone is not watched again
+            shutil.rmtree(self.folder / SHOWN, ignore_errors=True)
+            self._look()  # whoever has just opened one outside still comes to its twin
+            self._hidden = True
+        self._remove()
+
+    def _remove(self) -> None:
         if self.folder is not None:
             shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -87,10 +101,10 @@ class Honeypot:
             self._door.close()
             self._door = None
             _watcher().forget(self._watched)
-            self.hide()
+            self._remove()
 
     def _make(self) -> None:
-        self.hide()
+        self._remove()
         files = made_up_labels()
         for name in (SHOWN, TWINS):
             (self.folder / name).mkdir(parents=True, mode=0o700)
@@ -117,8 +131,8 @@ class Honeypot:
 
     def _look(self) -> None:
         opened = self._opened()
-        if opened:
-            time.sleep(TOGETHER_SECONDS)
+        while not self._hidden and _some_alone(opened) and _watcher().looks - max(opened.values()) < MOST_LOOKS:
+            _watcher().pause()
             opened |= self._opened()
         for file in sorted({file for _, file in opened}):
             if (TWINS, file) in opened:  # somebody outside: look on
@@ -132,8 +146,13 @@ class Honeypot:
                 line.close()
                 self._touched[f"{INSIDE}/{ENDPOINT}"] = None
 
-    def _opened(self) -> set[tuple[str, str]]:
-        return {(path.parent.name, path.name) for path in _watcher().opened(self._watched)}
+    def _opened(self) -> dict[tuple[str, str], int]:
+        return {(path.parent.name, path.name): look for path, look in _watcher().opened(self._watched).items()}
+
+
+def _some_alone(opened: Collection[tuple[str, str]]) -> bool:
+    """Whether of some pair of bait and twin one was opened and the other was not. Whoever reads folders may meet the twin first."""
+    return len(opened) < 2 * len({file for _, file in opened})
 
 
 def made_up_labels() -> dict[str, bytes]:
@@ -151,9 +170,10 @@ class _Watcher:
 
     def __init__(self) -> None:
         self._libc = ctypes.CDLL(None, use_errno=True)
-        self._lock = threading.Lock()
+        self._lock, self._pausing = threading.Lock(), threading.Lock()
         self._paths: dict[int, Path] = {}
-        self._opened: set[int] = set()
+        self._opened: dict[int, int] = {}
+        self.looks = 0  # that somebody waited for
         self._fd = self._call("inotify_init1", os.O_NONBLOCK | os.O_CLOEXEC)
 
     def _call(self, name: str, *arguments) -> int:
@@ -170,11 +190,17 @@ class _Watcher:
         with self._lock:
             number = self._call("inotify_add_watch", self._fd, os.fsencode(path), ctypes.c_uint32(IN_OPEN | IN_ONESHOT))
             self._paths[number] = path
-            self._opened.discard(number)
+            self._opened.pop(number, None)
             return number
 
-    def opened(self, numbers: list[int]) -> set[Path]:
-        """The paths of these watches that were opened; each is told once."""
+    def pause(self) -> None:
+        """One look later, for all honeypots: several that wait do not wait for each other, and looks are never closer together."""
+        with self._pausing:
+            time.sleep(LOOK_SECONDS)
+            self.looks += 1
+
+    def opened(self, numbers: list[int]) -> dict[Path, int]:
+        """The paths of these watches that were opened, and at which look that was seen; each is told once."""
         with self._lock:
             with suppress(BlockingIOError):
                 while data := os.read(self._fd, 1 << 16):
@@ -183,16 +209,14 @@ class _Watcher:
                         number, mask, _, length = EVENT.unpack_from(data, at)
                         at += EVENT.size + length
                         if mask & IN_OPEN:
-                            self._opened.add(number)
-            found = self._opened & set(numbers)
-            self._opened -= found
-            return {self._paths[number] for number in found}
+                            self._opened[number] = self.looks
+            return {self._paths[number]: self._opened.pop(number) for number in self._opened.keys() & set(numbers)}
 
     def forget(self, numbers: list[int]) -> None:
         with self._lock:
             for number in numbers:
                 self._paths.pop(number, None)
-                self._opened.discard(number)
+                self._opened.pop(number, None)
                 self._libc.inotify_rm_watch(self._fd, number)  # fails where it has told its event
 
 

@@ -20,7 +20,7 @@ from pathlib import Path
 import psutil
 
 from sandbox import attempts, cgroup
-from sandbox.box import Box, Handle, Limits, run, start
+from sandbox.box import Box, Handle, Limits, Result, start
 from sandbox.decoys import Decoys
 from sandbox.find import remedy
 from sandbox.honeypot import INSIDE, Honeypot
@@ -33,7 +33,8 @@ TIGHT = Limits(seconds=10, memory_mib=160, processes=24, file_mib=8, disk_mib=16
 CONFIG_OF_LIMITS = {"memory_mib": 256, "forks": 30, "file_mib": 8, "files": 6, "tmpfs_mib": 96, "hold_seconds": 3,
                     "deaf_seconds": 30}
 DEAF_SECONDS = 0.3  # what is left on the clock once the code inside has made itself deaf
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 20.0  # for one try of all attempts together
+PATIENCE_LOOKS = 2000  # for the first words from inside
 RUN = "import json, sys; sys.path.insert(0, sys.argv[1]); from sandbox.attempts import main; main(json.loads(sys.argv[2]))"
 # On an ordinary machine these succeed outside for every user; if one does not, the probe itself is broken.
 ALWAYS_POSSIBLE = {"read_labels", "read_labels_through_proc", "read_labels_by_symlink", "read_labels_in_git_objects",
@@ -44,6 +45,10 @@ ALWAYS_POSSIBLE = {"read_labels", "read_labels_through_proc", "read_labels_by_sy
                    "signal_the_evaluator", "write_feature_block", "write_forum", "edit_old_post", "write_ledger",
                    "write_board", "write_worktree_of_another", "write_run_repository", "plant_git_hook",
                    "replace_gitfile", "write_to_system", *attempts.ALONE}
+
+
+class NotTried(UserError):
+    """Attempts gave no answer: it is not known whether the walls hold. No reason to do without them."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,7 +80,7 @@ def probe(quick: bool = True, kinds: Sequence[Kind] = KINDS) -> dict:
     `control`: the same attempt succeeds outside, on the same decoys. `quick` tries the limits (memory,
     processes, disk, daemons) in the method sandbox only; else in all `kinds`. `totals`: who counts memory and
     processes (cgroup.py). `baits`: to touch one is noticed (honeypot.py). When bubblewrap cannot start at all,
-    isolation is "none" and the one attempt tells why."""
+    isolation is "none" and the one attempt tells why. NotTried where attempts give no answer, also at the second try."""
     with Decoys() as decoys:
         try:
             baits = _bait_is_noticed(decoys.root / "private")
@@ -96,7 +101,7 @@ def probe(quick: bool = True, kinds: Sequence[Kind] = KINDS) -> dict:
 
 
 def require_walls() -> list[dict]:
-    """The attempts of `probe`, where the walls hold. UserError as `check_report`."""
+    """The attempts of `probe`, where the walls hold. UserError as `probe` and `check_report`."""
     report = probe()
     check_report(report)
     return report["attempts"]
@@ -124,7 +129,13 @@ def check_report(report: dict) -> None:
 def _bait_is_noticed(folder: Path) -> bool:
     honeypot, bait = Honeypot(folder), f"{INSIDE}/labels.npy"
     try:
-        run(Box("shell", honeypot.mounts), ["cat", bait])
+        handle = start(Box("shell", honeypot.mounts), ["sh", "-c", f"read go; cat {bait}"], stdin=subprocess.PIPE)
+        try:
+            honeypot.hide()  # what is opened from now on is told at once
+            handle.popen.stdin.close()
+            handle.wait()
+        finally:
+            handle.kill()
         return honeypot.touched() == [bait]
     finally:
         honeypot.close()
@@ -144,28 +155,45 @@ def _lines(output: bytes) -> dict[str, dict]:
 
 
 def _together(decoys: Decoys, kind: Kind) -> list[dict]:
+    found, result = _answers(decoys, kind, attempts.TOGETHER)
+    silent = [name for name in attempts.TOGETHER if name not in found]
+    if silent:
+        again, result = _answers(decoys, kind, silent)
+        found |= again
+    _check_answered(kind, [name for name in silent if name not in found], result)
+    return [_row(name, kind.name, not found[name]["got"], False, found[name]["detail"]) for name in attempts.TOGETHER]
+
+
+def _answers(decoys: Decoys, kind: Kind, names: list[str]) -> tuple[dict[str, dict], Result]:
     limits = Limits(seconds=PATIENCE_SECONDS)
-    with kind.start(decoys, {"names": attempts.TOGETHER}, limits) as handle:
+    with kind.start(decoys, {"names": names}, limits) as handle:
         handle.begin(limits)
         result = handle.wait()
-    found, rows = _lines(result.output), []
-    for name in attempts.TOGETHER:
-        said = found.get(name, {"got": True, "detail": f"no answer: {result.ended} {result.output[-200:]!r}"})
-        rows.append(_row(name, kind.name, not said["got"], False, said["detail"]))
-    return rows
+    return _lines(result.output), result
+
+
+def _check_answered(kind: Kind, silent: list[str], result: Result) -> None:
+    if silent:
+        said = ", ".join(silent[:3]) + (f" and {len(silent) - 3} more" if len(silent) > 3 else "")
+        raise NotTried(f"the walls could not be tried on this machine: no answer from {said} in the {kind.name} sandbox, twice "
+                       f"({result.ended or 'it ended'} {result.output[-200:]!r}); is the machine paused or very busy? Try again")
 
 
 def _alone(decoys: Decoys, kind: Kind, name: str) -> list[dict]:
     """An attempt on a limit: what counts is not what it says but what is left of it outside. One that got through is made once more:
-    where a watchdog counts, a machine under load may look too late, and an open wall is open the second time as well."""
-    rows = _alone_once(decoys, kind, name)
-    if rows[0]["blocked"]:
-        return rows
-    again = _alone_once(decoys, kind, name)
-    return [{**again[0], "detail": f"at the second try, {again[0]['detail']} (at the first: {rows[0]['detail']})"}]
+    where a watchdog counts, a machine under load may look too late, and an open wall is open the second time as well. So is one of
+    which nothing is known."""
+    row, result = _alone_once(decoys, kind, name)
+    if row is not None and row["blocked"]:
+        return [row]
+    again, result = _alone_once(decoys, kind, name)
+    _check_answered(kind, [name] if again is None else [], result)
+    first = "no answer" if row is None else row["detail"]
+    return [{**again, "detail": f"at the second try, {again['detail']} (at the first: {first})"}]
 
 
-def _alone_once(decoys: Decoys, kind: Kind, name: str) -> list[dict]:
+def _alone_once(decoys: Decoys, kind: Kind, name: str) -> tuple[dict | None, Result]:
+    """None: it ended by itself and gave no answer, or was not made."""
     config = {**CONFIG_OF_LIMITS, "names": [name], "token": _token()}
     with kind.start(decoys, config, TIGHT) as handle:
         if name == "ignore_the_end":
@@ -175,17 +203,20 @@ def _alone_once(decoys: Decoys, kind: Kind, name: str) -> list[dict]:
             handle.begin(TIGHT)
         result = handle.wait()
     found = _lines(result.output)
+    if name not in found and (name in LEFT_BEHIND or result.ended is None):
+        return None, result
     if name in LEFT_BEHIND:
         alive = _alive(config["token"])
-        detail = f"alive after the end: {alive}" if alive else "all dead" if found else f"not made: {result.output!r}"
-        return [_row(name, kind.name, bool(found) and not alive, False, detail)]
-    said = found.get(name, {"got": result.ended is None, "detail": f"killed: {result.ended}"})
-    return [_row(name, kind.name, not said["got"], False, said["detail"])]
+        detail = f"alive after the end: {alive}" if alive else "all dead"
+        return _row(name, kind.name, not alive, False, detail), result
+    said = found.get(name, {"got": False, "detail": f"killed: {result.ended}"})
+    return _row(name, kind.name, not said["got"], False, said["detail"]), result
 
 
 def _wait_for_words(handle: Handle) -> None:
-    end = time.monotonic() + PATIENCE_SECONDS
-    while not handle.capture.total and handle.poll() is None and time.monotonic() < end:
+    for _ in range(PATIENCE_LOOKS):
+        if handle.capture.total or handle.poll() is not None:
+            break
         time.sleep(0.01)
 
 

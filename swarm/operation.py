@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from eval.client import make_slots
-from sandbox.walls import check_report, probe
+from sandbox.walls import NotTried, check_report, probe
 from state.errors import UserError
 from state.files import utc_now, write_atomic
 from state.ledger import Ledger
@@ -48,13 +48,17 @@ class Isolation(str):
 
 
 def settled_isolation(allow_unisolated: bool, warn: Callable[[str], None]) -> Isolation:
-    """The isolation to run with: bubblewrap, after its walls held against real escape attempts, or none if allowed."""
+    """The isolation to run with: bubblewrap, after its walls held against real escape attempts, or none if allowed.
+
+    Where they could not be tried, allowed or not, there is none to run with: NotTried."""
     attempts: list[dict] = []
     try:
         report = probe()
         attempts = report["attempts"]
         check_report(report)
         found = Isolation("bubblewrap")
+    except NotTried:
+        raise
     except UserError as error:
         if not allow_unisolated:
             raise

@@ -12,18 +12,19 @@ import json
 import secrets
 import sys
 import tempfile
-import time
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from sandbox.box import Box, Mount, start
+from sandbox.box import Box, Handle, Mount, start
 from state.errors import UserError
 from swarm.boxes import JOB, SHELL
 from swarm.worktree import snapshot
 
 RACED = "methods/raced.py"
-SECONDS = 10.0
+MOST_SNAPSHOTS = 100_000
+"""Before a race is given up. Counted and not timed: however slow the machine, as many are tried."""
+RACER_SECONDS = 3600.0  # it is killed when the race is over
 ENOUGH = 20
 """Snapshots that met the link, and as many that met the plain file, before a race is over."""
 SWAP_FILE = """
@@ -61,27 +62,28 @@ def _race(name: str, kind: str) -> dict:
         secret = secrets.token_hex(16)
         (outside / "raced.py").write_text(secret)
         (worktree / RACED).write_text("# my own\n")
-        limits = replace(SHELL if kind == "shell" else JOB, seconds=2 * SECONDS)
+        limits = replace(SHELL if kind == "shell" else JOB, seconds=RACER_SECONDS)
         box = Box(kind, (Mount(worktree, "/aar/worktree", writable=True),), chdir="/aar/worktree", limits=limits)
         racer = start(box, [sys.executable, "-I", "-S", "-c", RACES[name], str(outside)])
         try:
-            return {"name": name, "sandbox": kind, **_read_against(worktree, secret.encode())}
+            return {"name": name, "sandbox": kind, **_read_against(racer, worktree, secret.encode())}
         finally:
             racer.kill()
 
 
-def _read_against(worktree: Path, secret: bytes) -> dict:
+def _read_against(racer: Handle, worktree: Path, secret: bytes) -> dict:
     leaked = control = False
     refused = read = 0
-    end = time.monotonic() + SECONDS
-    while time.monotonic() < end and not (control and refused >= ENOUGH and read >= ENOUGH):
+    for _ in range(MOST_SNAPSHOTS):
+        if leaked or racer.poll() is not None or (control and refused >= ENOUGH and read >= ENOUGH):
+            break
         try:
             files = snapshot(worktree)
         except UserError:
             refused += 1
         else:
             read += RACED in files
-            leaked = leaked or any(secret in data for data in files.values())
+            leaked = any(secret in data for data in files.values())
         with suppress(OSError):
             control = control or secret in (worktree / RACED).read_bytes()
     said = "the secret was committed" if leaked else f"{refused} snapshots refused, {read} of the agent's own file"

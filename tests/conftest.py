@@ -28,11 +28,15 @@ for name in list(os.environ):
 
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # as in a job in the background; what tests start must not inherit it
     signal.signal(signal.SIGINT, signal.default_int_handler)
-LONG = (
+SLOW = (
     "swarm/test_kill.py", "swarm/test_bundle.py", "test_command_line.py", "eval/test_own_data.py", "swarm/test_paid_run.py", "eval/test_prepare.py",
-    "view/test_report_browser.py", "swarm/test_door.py", "swarm/test_join.py", "eval/test_two_kinds.py", "swarm/test_run.py",
+    "view/test_report_browser.py", "swarm/test_join.py", "eval/test_two_kinds.py", "eval/test_finetuned_task.py", "redteam/test_redteam.py",
+    "eval/test_second_look.py", "eval/test_finetune.py", "eval/test_elicitation.py", "swarm/test_money.py", "eval/test_baselines.py",
+    "swarm/test_command_run.py", "eval/test_audits.py", "eval/test_features.py", "eval/test_asking.py",
 )  # fmt: skip
-"""Files that take longest begin first: files are dealt to workers as a whole, and the last one should be a short one."""
+"""Files of whole runs, of kills, and of models that are trained or read: marked `slow`, which `make test` leaves out where nothing else is
+asked for, and continuous integration runs after it. In the order in which they begin: files are dealt to workers as a whole, and the last
+one should be a short one."""
 
 
 def pytest_configure(config):
@@ -47,9 +51,12 @@ def pytest_configure(config):
 def pytest_collection_modifyitems(items):
     def place(item) -> int:
         name = item.path.relative_to(ROOT / "tests").as_posix()
-        return LONG.index(name) if name in LONG else len(LONG)
+        return SLOW.index(name) if name in SLOW else len(SLOW)
 
     items.sort(key=place)
+    for item in items:
+        if place(item) < len(SLOW):
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(scope="session")

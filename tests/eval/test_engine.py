@@ -2,6 +2,8 @@
 
 import os
 import re
+import threading
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
@@ -33,9 +35,9 @@ def engine(smoke):
     engine.close()
 
 
-def run(engine: Engine, source: str, draws=(0,), groups=False, **options):
+def run(engine: Engine, source: str, draws=(0,), groups=False, hangs_for=3.0, **options):
     # Only what hangs meets the wall clock: how long the rest takes is the machine's business.
-    seconds = 3.0 if "while True: pass" in source else 60.0
+    seconds = hangs_for if "while True: pass" in source else 60.0
     engine.task = engine.task.model_copy(update={"fit_seconds": seconds})
     found = replace(scan(source.encode(), "methods/x.py"), needs_groups=groups)
     return engine.run(source, "methods/x.py", list(draws), found, Slot(0), **options)
@@ -85,21 +87,24 @@ def test_after_all_of_them_an_honest_method_is_scored_as_ever(engine):
 
 def test_a_timeout_leaves_no_process(engine):
     source = f"{FIT}import os\n    for _ in range(3):\n        os.fork()\n    while True: pass\n"
-    seen = []
+    seen, over = set(), threading.Event()
     original = engine._ask
 
-    def looking(sandbox, *arguments):  # while the method runs, its children are there to be seen
-        import threading
+    def look(outside):  # again and again, also when all of it is gone
+        while not over.wait(0.02):
+            with suppress(psutil.Error):
+                seen.update(outside.children(recursive=True))
 
-        outside = psutil.Process(sandbox.handle.pid)
-        threading.Timer(1.5, lambda: seen.extend(outside.children(recursive=True))).start()
+    def looking(sandbox, *arguments):  # while the method runs, its children are there to be seen
+        threading.Thread(target=look, args=(psutil.Process(sandbox.handle.pid),), daemon=True).start()
         return original(sandbox, *arguments)
 
     engine._ask = looking
     try:
-        assert run(engine, source).status == "timeout"
+        assert run(engine, source, hangs_for=8.0).status == "timeout"
     finally:
         engine._ask = original
+        over.set()
     assert len(seen) > 8, "the control: the children did run"
     psutil.wait_procs(seen, timeout=10)
     assert not [process for process in seen if process.is_running()]

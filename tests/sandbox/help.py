@@ -4,6 +4,7 @@ from __future__ import annotations
 import secrets
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -30,11 +31,15 @@ def alive(token: str) -> list[int]:
     return found
 
 
-def none_is_left(token: str, patience_seconds: float = 20.0) -> bool:
-    """Waits for death, which is not instant after a SIGKILL; False if something lives on."""
-    end = time.monotonic() + patience_seconds
-    while alive(token):
-        if time.monotonic() > end:
-            return False
+def comes_true(condition: Callable[[], object], looks: int = 1200) -> bool:
+    """Waits for it, a minute of looks: however slow or paused the machine is, as often as that it is asked."""
+    for _ in range(looks):
+        if condition():
+            return True
         time.sleep(0.05)
-    return True
+    return False
+
+
+def none_is_left(token: str) -> bool:
+    """Waits for death, which is not instant after a SIGKILL; False if something lives on."""
+    return comes_true(lambda: not alive(token))

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from dataclasses import replace
 
 import psutil
 import pytest
@@ -17,7 +18,7 @@ from sandbox import seccomp
 from sandbox.box import Box, Limits, Mount, run, start
 from sandbox.find import find_bwrap
 from state.errors import UserError
-from tests.sandbox.help import ROOT, alive, new_token, none_is_left, python
+from tests.sandbox.help import ROOT, alive, comes_true, new_token, none_is_left, python
 
 SHELL = Box("shell", limits=Limits(seconds=60))
 
@@ -174,10 +175,12 @@ def test_without_isolation_the_interface_is_the_same(tmp_path):
     token = new_token()
     (tmp_path / "note").write_text("here\n")
     box = Box("shell", mounts=(Mount(tmp_path, "/aar/worktree", writable=True),), chdir="/aar/worktree",
-              limits=Limits(seconds=2), isolation="none")
+              limits=Limits(seconds=60), isolation="none")
     assert said(box, f"cat note {box.inside(tmp_path / 'note')}") == "here\nhere\n"
-    result = run(box, ["bash", "-c", f"setsid bash -c 'sleep 60; true' {token} & sleep 60"])
-    assert result.ended == "timeout" and not alive(token)
+    handle = start(box, ["bash", "-c", f"setsid bash -c 'sleep 600; true' {token} & sleep 600"], parked=True)
+    assert comes_true(lambda: alive(token))
+    handle.begin(replace(box.limits, seconds=0.5))
+    assert handle.wait().ended == "timeout" and not alive(token)
 
 
 def test_without_user_namespaces_the_error_says_what_to_do():

@@ -5,16 +5,24 @@ import io
 import os
 import subprocess
 import sys
+import threading
 
 import numpy as np
 import pytest
 
+from sandbox import honeypot as baits
 from sandbox.box import Box, Limits, run, start
-from sandbox.honeypot import INSIDE, Honeypot, bait_mounts, made_up_labels
+from sandbox.honeypot import INSIDE, SHOWN, TWINS, Honeypot, bait_mounts, made_up_labels
 from tests.sandbox.help import python
 
 FILES = [f"{INSIDE}/labels.jsonl", f"{INSIDE}/labels.npy"]
 CONNECT = f"import socket; s = socket.socket(socket.AF_UNIX); s.connect('{INSIDE}/evaluator.sock'); print('connected')"
+
+
+@pytest.fixture(autouse=True)
+def few_looks(monkeypatch):
+    """Most tests have nobody outside who would have to be waited for."""
+    monkeypatch.setattr(baits, "MOST_LOOKS", 2)
 
 
 @pytest.fixture
@@ -85,6 +93,60 @@ def test_who_reads_whole_folders_from_outside_puts_the_blame_on_nobody(honeypot)
     assert honeypot.touched() == []
     inside(honeypot, f"cat {INSIDE}/labels.npy > /dev/null")
     assert honeypot.touched() == FILES[1:], "and the watch goes on"
+
+
+@pytest.mark.parametrize("first, then", [(SHOWN, TWINS), (TWINS, SHOWN)])
+def test_whoever_outside_is_slow_between_a_bait_and_its_twin_puts_the_blame_on_nobody(honeypot, monkeypatch, first, then):
+    monkeypatch.setattr(baits, "MOST_LOOKS", 10_000)
+    (honeypot.folder / first / "labels.npy").read_bytes()
+    looks: list[list[str]] = []
+    looking = threading.Thread(target=lambda: looks.append(honeypot.news()))
+    looking.start()
+    looking.join(0.5)  # ten times what one look takes, or more
+    assert looks == []
+    (honeypot.folder / then / "labels.npy").read_bytes()
+    looking.join()
+    assert looks == [[]]
+    monkeypatch.setattr(baits, "MOST_LOOKS", 2)
+    inside(honeypot, f"cat {INSIDE}/labels.npy > /dev/null")
+    assert honeypot.news() == FILES[1:], "and the watch goes on"
+
+
+@pytest.mark.parametrize("end", ["close", "hide"])
+def test_whoever_outside_is_between_the_two_when_the_baits_are_taken_away_is_waited_for(honeypot, monkeypatch, end):
+    monkeypatch.setattr(baits, "MOST_LOOKS", 10_000)
+    (honeypot.folder / SHOWN / "labels.npy").read_bytes()
+    ending = threading.Thread(target=getattr(honeypot, end))
+    ending.start()
+    ending.join(0.5)
+    assert ending.is_alive()
+    (honeypot.folder / TWINS / "labels.npy").read_bytes()
+    ending.join()
+    assert honeypot.touched() == [] and not honeypot.folder.exists()
+
+
+def test_several_honeypots_whose_baits_are_touched_at_once_wait_together(tmp_path, monkeypatch):
+    monkeypatch.setattr(baits, "MOST_LOOKS", 10)
+    pots = [Honeypot(tmp_path / str(number)) for number in range(5)]
+    for pot in pots:
+        (pot.folder / SHOWN / "labels.npy").read_bytes()
+    before = baits._watcher().looks
+    assert [pot.news() for pot in pots] == [FILES[1:]] * 5
+    assert baits._watcher().looks - before == 10
+    for pot in pots:
+        pot.close()
+
+
+def test_what_is_hidden_is_told_without_waiting_for_anybody(honeypot, monkeypatch):
+    monkeypatch.setattr(baits, "MOST_LOOKS", 10_000)
+    code = "import sys\nsys.stdin.read()\nopen('/aar/private/labels.npy').close()\n"
+    handle = start(Box("method", mounts=honeypot.mounts, limits=Limits(seconds=30)), python(code), stdin=subprocess.PIPE)
+    honeypot.hide()
+    before = baits._watcher().looks
+    handle.popen.stdin.close()
+    handle.wait()
+    honeypot.close()
+    assert honeypot.touched() == FILES[1:] and baits._watcher().looks == before
 
 
 def test_baits_that_are_hidden_are_out_of_reach_outside_and_still_watched_inside(honeypot):

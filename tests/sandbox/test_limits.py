@@ -9,20 +9,24 @@ import sys
 import threading
 import time
 
+import psutil
 import pytest
 
-from sandbox import pids, watchdog
+from sandbox import handle as handles, pids, watchdog
 from sandbox.box import Box, Limits, Mount, run, start
-from tests.sandbox.help import ROOT, alive, new_token, none_is_left, python
+from tests.sandbox.help import ROOT, alive, comes_true, new_token, none_is_left, python
 
-DEAF = "import signal, time\nfor s in (1, 2, 15): signal.signal(s, signal.SIG_IGN)\nprint('deaf', flush=True)\ntime.sleep(60)"
+DEAF = "import signal, time\nfor s in (1, 2, 15): signal.signal(s, signal.SIG_IGN)\nprint('deaf', flush=True)\ntime.sleep(600)"
 
 
 def test_a_timeout_leaves_no_process_even_of_deaf_daemons():
     token = new_token()
     code = f"import subprocess, sys\nsubprocess.Popen([sys.executable, '-c', {DEAF!r}, {token!r}], start_new_session=True)\n{DEAF}"
-    result = run(Box("method", limits=Limits(seconds=2)), python(code, token))
-    assert result.ended == "timeout" and not alive(token)
+    said: list[bytes] = []
+    handle = start(Box("method"), python(code, token), parked=True, on_output=said.append)
+    assert comes_true(lambda: b"".join(said).count(b"deaf") == 2), "it and its daemon"
+    handle.begin(Limits(seconds=0.5))
+    assert handle.wait().ended == "timeout" and not alive(token)
 
 
 def test_a_daemon_dies_with_the_command_that_left_it():
@@ -115,6 +119,43 @@ def test_the_clock_of_a_parked_sandbox_starts_with_its_job():
     handle.begin(Limits(seconds=1))
     result = handle.wait(60)
     assert result.ended == "timeout" and 1 <= result.seconds
+
+
+PAUSED = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from sandbox.box import Box, Limits, start
+handle = start(Box("method"), ["bash", "-c", "read; for n in {1..10}; do sleep 0.05; done"], stdin=0, parked=True)
+handle.begin(Limits(seconds=float(sys.argv[2])))
+print("begun", flush=True)
+print(handle.wait().ended, flush=True)
+"""
+
+
+def test_a_pause_of_everything_is_not_charged_to_the_code_inside():
+    limit = 4.0  # of which a pause may cost one second, and what comes after it takes half a second
+    starter = subprocess.Popen([sys.executable, "-c", PAUSED, str(ROOT), str(limit)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert starter.stdout.readline() == b"begun\n"
+    paused = [psutil.Process(starter.pid), *psutil.Process(starter.pid).children(recursive=True)]
+    for process in paused:
+        process.suspend()
+    time.sleep(limit)  # or longer
+    starter.stdin.write(b"go on\n")
+    starter.stdin.close()
+    for process in reversed(paused):
+        process.resume()
+    assert starter.stdout.read() == b"None\n" and starter.wait() == 0
+
+
+def test_a_look_that_is_late_because_this_process_works_is_charged_in_full_and_only_a_pause_is_not(monkeypatch):
+    monkeypatch.setattr(handles, "MOST_UNSEEN_SECONDS", 0.0)
+    idle = handles._Clock(0.2)
+    time.sleep(0.4)
+    assert idle.left() > 0
+    busy, end = handles._Clock(0.2), time.process_time() + 0.2
+    while time.process_time() < end:
+        pass
+    assert busy.left() <= 0
 
 
 def test_killing_a_sandbox_kills_all_of_it_and_may_be_repeated():

@@ -14,6 +14,7 @@ from sandbox.box import Box, Mount, start
 from sandbox.decoys import Decoys
 from sandbox.find import bwrap_version, find_bwrap
 from state.errors import UserError
+from swarm.operation import settled_isolation
 
 
 def test_no_attempt_gets_through_in_any_sandbox_and_the_same_attempts_work_outside():
@@ -56,6 +57,41 @@ def test_a_hole_in_a_wall_is_found_by_every_attempt_that_it_lets_through():
         "connect_to_the_evaluator", "write_feature_block", "write_forum", "edit_old_post",
         "write_run_repository", "plant_git_hook", "replace_gitfile", "take_memory", "take_one_huge_file"}
     assert not through & {"make_io_uring", "connect_to_loopback", "trace_the_evaluator", "signal_the_evaluator"}
+
+
+def short_of_breath(names_of_first: int, tried: list[list[str]]) -> walls.Kind:
+    """A method sandbox that ends early at the first time: it makes so many attempts and no more."""
+    @contextmanager
+    def starting(decoys, config, limits):
+        tried.append(config["names"])
+        names = config["names"][:names_of_first] if len(tried) == 1 else config["names"]
+        with walls.KINDS[-1].start(decoys, {**config, "names": names}, limits) as handle:
+            yield handle
+    return walls.Kind("short", starting)
+
+
+@pytest.mark.parametrize("answered", [0, 5])
+def test_attempts_without_an_answer_are_made_once_more_in_a_new_sandbox(answered):
+    tried: list[list[str]] = []
+    with Decoys() as decoys:
+        rows = walls._together(decoys, short_of_breath(answered, tried))
+    assert tried == [attempts.TOGETHER, attempts.TOGETHER[answered:]]
+    assert [row["name"] for row in rows] == attempts.TOGETHER and all(row["blocked"] for row in rows), rows
+
+
+@pytest.mark.parametrize("name", ["take_one_huge_file", "leave_a_daemon"])
+def test_so_is_one_on_a_limit(name):
+    with Decoys() as decoys:
+        [row] = walls._alone(decoys, short_of_breath(0, []), name)
+    assert row["blocked"] and "at the first: no answer" in row["detail"], row
+
+
+def test_walls_that_could_not_be_tried_are_one_clear_error_and_no_reason_to_do_without(monkeypatch):
+    monkeypatch.setattr(walls, "RUN", "print('something else')")
+    warned: list[str] = []
+    with pytest.raises(walls.NotTried, match="could not be tried on this machine: no answer from .* in the shell sandbox") as caught:
+        settled_isolation(True, warned.append)
+    assert warned == [] and "\n" not in str(caught.value)
 
 
 def test_walls_that_hold_are_let_pass_and_the_probe_leaves_nothing_behind(tmp_path, monkeypatch):

@@ -1,7 +1,6 @@
 """Looking whether a run is operated, while others look as well and somebody wants to operate it."""
 
 import contextlib
-import json
 import signal
 import subprocess
 import sys

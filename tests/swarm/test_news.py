@@ -99,5 +99,5 @@ def test_what_is_switched_off_is_not_told(run):
 
 @pytest.mark.parametrize("cursor", [{"heard": "x"}, {"heard": ["a" * 300]}, {"jobs": -1}, [], "x"])
 def test_a_cursor_that_is_none_is_refused_in_one_line(run, cursor):
-    outcome = run.sh(f"cat > $HOME/.aar-heard.json; aar news; echo code $?", json.dumps(cursor), agent="agent-2")
+    outcome = run.sh("cat > $HOME/.aar-heard.json; aar news; echo code $?", json.dumps(cursor), agent="agent-2")
     assert "code 2" in outcome.output and outcome.output.count("\n") == 2
