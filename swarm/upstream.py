@@ -52,6 +52,7 @@ class Upstream:
             headers["authorization" if bearer else "x-api-key"] = f"Bearer {self.key}" if bearer else self.key
         request = self._client.build_request(method, self.base_url + target, headers=headers, content=body or None)
         response = self._client.send(request, stream=True)
+        response.stream = _Body(response)
         try:
             yield response
         finally:
@@ -67,13 +68,35 @@ class Upstream:
 
 
 def cut(response: httpx2.Response) -> None:
-    """End an answer at once, from any thread: whoever reads it gets an error."""
-    stream: Any = response.extensions.get("network_stream")
-    connection = stream.get_extra_info("socket") if stream is not None else None
-    if connection is not None:
-        with contextlib.suppress(OSError):
-            # Not SSLSocket.shutdown, which takes the encryption away from under the reader.
-            socket.socket.shutdown(connection, socket.SHUT_RDWR)
+    """End an answer of `send` at once, from any thread: whoever reads it gets an error. One that is closed has nothing left to end."""
+    body: Any = response.stream
+    body.cut()
+
+
+class _Body(httpx2.SyncByteStream):
+    """What `response` reads from. Once it is closed, which reading to the end does, its connection may carry another call's answer: from
+    then on it cuts nothing."""
+
+    def __init__(self, response: httpx2.Response):
+        stream: Any = response.extensions.get("network_stream")
+        self._socket: socket.socket | None = stream.get_extra_info("socket") if stream is not None else None
+        self._body: Any = response.stream
+        self._lock = threading.Lock()
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._body)
+
+    def cut(self) -> None:
+        with self._lock:
+            if self._socket is not None:
+                with contextlib.suppress(OSError):
+                    # Not SSLSocket.shutdown, which takes the encryption away from under the reader.
+                    socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        with self._lock:
+            self._socket = None
+        self._body.close()
 
 
 class Watch:

@@ -124,7 +124,7 @@ def test_a_long_output_is_cut_in_the_middle_and_is_whole_in_a_file(thinker):
 @pytest.mark.parametrize(
     "command, says",
     [
-        ("echo so far; sleep 60", "[ended: the time limit of 1 s"),
+        ("echo so far; sleep 60", "[ended: the time limit of 10 s"),
         ("echo so far; python3 -c 'x = bytearray(700 << 20); import time; time.sleep(9)'", "[ended: it took more than 256 MiB of memory"),
         ("echo so far; for i in 1 2 3 4 5 6 7; do head -c 7M /dev/zero >$HOME/$i; done; sleep 9", "[ended: your files take more than 40 MiB"),
         ("echo so far; head -c 9M /dev/zero >big", "[exit code 153: killed, for a file (or the output) grew beyond 8 MiB]"),
@@ -132,7 +132,7 @@ def test_a_long_output_is_cut_in_the_middle_and_is_whole_in_a_file(thinker):
     ids=["time", "memory", "disk", "file"],
 )
 def test_a_command_that_a_limit_ends_says_which_and_shows_what_there_was(thinker, command, says):
-    play(thinker, bash(command, seconds=1 if "60" in command else 30))
+    play(thinker, bash(command, seconds=10 if "60" in command else 30))
     assert thinker.results()[0].startswith(("so far\n", "so far\nbash")) and says in thinker.results()[0]
 
 
@@ -296,11 +296,14 @@ def test_a_broker_that_does_not_answer_is_no_news(thinker):
 
 # -- kills ------------------------------------------------------------------------------------------------------------
 
-TURNS = 50
+KILLS = 16
+MOST_LOOKS = 1000
+"""So often processes are looked at until they have ended: a count, for on a busy machine a look takes longer too."""
 
 
-def counting_script():
-    """Turn n appends n to a file. The model repeats a number only after it was told that the command was interrupted."""
+def counting_script(enough):
+    """Turn n appends n to a file, until there were `enough()`. The model repeats a number only after it was told that the command was
+    interrupted."""
 
     def script(call):
         results = [block for block in call.body["messages"][-1]["content"] if block["type"] == "tool_result"]
@@ -311,7 +314,7 @@ def counting_script():
             told_of.append((number, results[0]["content"].split(":")[0]))
             return bash(f"echo {number} >>log; sleep 0.01; echo {number}")
         assert results[0]["content"] == str(number)
-        return finish() if number >= TURNS else bash(f"echo {number + 1} >>log; sleep 0.01; echo {number + 1}")
+        return finish() if enough() else bash(f"echo {number + 1} >>log; sleep 0.01; echo {number + 1}")
 
     told_of = []
     return script, told_of
@@ -338,11 +341,12 @@ def lives(thinker):
 
 def test_kills_at_random_moments_leave_a_valid_transcript_and_run_nothing_twice_unknowingly(thinker):
     rng = random.Random(os.environ.get("AAR_TEST_SEED", "4"))
-    script, told_of = counting_script()
+    kills = 0
+    script, told_of = counting_script(lambda: kills >= KILLS)
 
     def die_somewhere(life):
         """After so many more lines of the transcript, and a little later."""
-        goal, pause = lines(thinker) + rng.randint(1, 20), rng.random() * 0.05
+        goal, pause = lines(thinker) + rng.randint(1, 8), rng.random() * 0.05
         while life.is_running() and lines(thinker) < goal:
             time.sleep(0.005)
         time.sleep(pause)
@@ -350,19 +354,18 @@ def test_kills_at_random_moments_leave_a_valid_transcript_and_run_nothing_twice_
         return 1
 
     with MessagesServer(script, path=thinker.folder / "model.sock") as server, lives(thinker) as process:
-        kills = 0
         for line in process.stdout:  # each life says its pid
             with contextlib.suppress(psutil.NoSuchProcess):  # it has finished
                 kills += die_somewhere(psutil.Process(int(line)))
         assert process.wait() == 0
     assert not [call.problem for call in server.calls if call.problem]
-    assert kills >= 8 and any(entry["kind"] == "finished" for entry in thinker.entries())
+    assert kills >= KILLS and any(entry["kind"] == "finished" for entry in thinker.entries())
     done = [int(line) for line in (thinker.folder / "worktree" / "log").read_text().split()]
-    assert sorted(set(done)) == list(range(1, TURNS + 1))
+    assert sorted(set(done)) == list(range(1, max(done) + 1))
     for number in set(done):
         told_before = [kind for about, kind in told_of if about == number]
         assert done.count(number) <= 1 + told_before.count("interrupted"), "no number twice unless the model was told"
-    assert len(server.calls) < 2 * TURNS
+    assert len(server.calls) <= max(done) + 1 + kills, "a kill costs one call at most"
 
 
 def test_killing_an_agent_ends_its_command_and_the_next_life_says_that_it_was_interrupted(thinker):
@@ -378,7 +381,9 @@ def test_killing_an_agent_ends_its_command_and_the_next_life_says_that_it_was_in
         family = psutil.Process(pid).children(recursive=True)
         assert family
         os.kill(pid, signal.SIGKILL)
-        assert not psutil.wait_procs(family, timeout=15)[1]
+        looks = 0
+        while psutil.wait_procs(family, timeout=0.1)[1]:
+            assert (looks := looks + 1) < MOST_LOOKS, family
         assert process.stdout.readline() and process.wait() == 0
     told_of, other = server.calls[1].body["messages"][-1]["content"]
     assert told_of["content"].startswith("interrupted") and "$HOME/outputs/00001.txt" in told_of["content"] and told_of["is_error"]

@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import os
+import queue
 import signal
 import socket
 import subprocess
@@ -109,21 +110,26 @@ def test_a_caller_that_goes_away_in_mid_stream_is_noticed_behind_the_socket(tmp_
 
 
 def test_a_slow_reader_holds_the_stream_back_and_memory_stays_small(tmp_path, port):
-    sent, go = [0], threading.Event()
-
-    def flood(connection):
-        with connection:
-            connection.settimeout(1.0)
+    """What stands still while a letter goes to and fro many times through the same forwarder is not waiting for its turn."""
+    behind: queue.Queue[socket.socket] = queue.Queue()
+    path, sent, still = serve(tmp_path, behind.put), 0, 0
+    command = [sys.executable, forward.__file__, str(port), str(path), "--", *python("import sys; print('ready', flush=True); sys.stdin.read()")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process, contextlib.ExitStack() as lines:
+        assert process.stdout.readline() == b"ready\n"
+        slow, flood, quick, echo = (
+            lines.enter_context(line) for _ in range(2) for line in (socket.create_connection(("127.0.0.1", port)), behind.get(timeout=60))
+        )
+        flood.setblocking(False)
+        while still < 200:
             try:
-                while True:
-                    sent[0] += connection.send(b"x" * 65536)
-            except TimeoutError:
-                go.set()  # nobody takes any more
-
-    code = "import socket, sys; line = socket.create_connection(('127.0.0.1', int(sys.argv[1]))); sys.stdin.read()"
-    command = [sys.executable, forward.__file__, str(port), str(serve(tmp_path, flood)), "--", *python(code, str(port))]
-    with subprocess.Popen(command, stdin=subprocess.PIPE) as process:
-        assert go.wait(30) and sent[0] < 32 << 20
+                sent, still = sent + flood.send(b"x" * 65536), 0
+                assert sent < 32 << 20
+            except BlockingIOError:
+                still += 1
+                quick.sendall(b"?")
+                echo.sendall(echo.recv(1))
+                assert quick.recv(1) == b"?"
+        assert slow.recv(1) == b"x"
         process.stdin.close()
 
 

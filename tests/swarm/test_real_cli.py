@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -88,7 +89,10 @@ def test_killed_in_the_middle_of_a_command_it_goes_on_in_its_session(folder, cla
         settings = settings_for(claude)
         command = [sys.executable, "-m", "tests.swarm.command_driver", str(folder), json.dumps(settings)]
         with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE) as process:
-            assert (folder / "worktree" / "at-work").read_text() == "yes\n" and alive(token)
+            assert (folder / "worktree" / "at-work").read_text() == "yes\n"
+            while not alive(token):  # it starts behind the echo
+                assert process.poll() is None
+                time.sleep(0.05)
             process.kill()
         assert none_is_left(token)
         agent = researcher_of(folder, settings)

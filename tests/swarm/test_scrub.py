@@ -235,6 +235,6 @@ def test_no_file_of_this_project_stands_in_the_way_of_bundling_its_runs():
 def test_nothing_that_an_agent_writes_keeps_the_search_busy(shape):
     for piece in (shape.begins, f"-{shape.begins}-", shape.begins + "a.", shape.begins + " PRIVATE KEY-----\n"):
         data = (piece * (400_000 // len(piece))).encode()
-        started = time.perf_counter()
+        started = time.thread_time()  # of the processor: what others do meanwhile does not count
         secrets_in(data, Known({}))
-        assert time.perf_counter() - started < 10
+        assert time.thread_time() - started < 10
