@@ -28,15 +28,18 @@ from eval.slots import Slot
 from eval.trace import EVENTS
 from eval.tracks import FLAGS
 from eval.w2s import Students
-from eval.warm import WarmPool, WarmSandbox, method_box, models_folder
+from eval.warm import WarmPool, WarmSandbox, method_box, models_folder, start_patiently
 from eval.wire import HungUp, WireError
-from sandbox.box import FLOOD, Limits
+from sandbox.box import FLOOD, Handle, Limits
+from sandbox.cgroup import ended_for_memory
 
 OUTPUT_BYTES = 16_000
 """Of what a method prints, this much is kept; the sandbox ends one that prints FLOOD times as much."""
 EXCEPTIONS = {n for n in dir(builtins) if isinstance(getattr(builtins, n), type) and issubclass(getattr(builtins, n), BaseException)}
 MALFORMED = "what came back is no message of the expected kind and size"
 """Not what exactly arrived: even a size could carry test texts."""
+HANG_UP_SECONDS = 5.0
+"""So long a sandbox may live on that has hung up, before it is killed."""
 CORES_A_SLOT = 2
 LIVE_MIB = 320
 """What a draw takes that asks a small language model."""
@@ -137,7 +140,7 @@ class Engine:
             sandbox.close()
             if touched := sandbox.honeypot.touched():
                 outcome.traced["honeypot"] = f"{FLAGS['honeypot'][1]}: {', '.join(touched)}"
-            result = sandbox.handle.wait(10)
+            result = sandbox.handle.wait()
             outcome.peak_memory_mib = max(outcome.peak_memory_mib, round(result.peak_memory_mib, 1))
 
     def make_prompts(self, found: Scan, phase: str) -> None:
@@ -166,9 +169,7 @@ class Engine:
         models = self._models(job)
         if not models:
             return self.pools[slot.gpu].take()
-        sandbox = WarmSandbox(method_box(self._limits_of(job, draws, self.limits.seconds), self.isolation, slot.gpu, models))
-        sandbox.wait_until_ready()
-        return sandbox
+        return start_patiently(method_box(self._limits_of(job, draws, self.limits.seconds), self.isolation, slot.gpu, models))
 
     def _check_prompts(self, job: Job) -> None:
         """Failed where a block that the method needs was not made: that takes minutes, which no slot should wait for."""
@@ -193,10 +194,10 @@ class Engine:
 
     def _why(self, sandbox: WarmSandbox, doing: str, limits: Limits, hung_up: bool) -> tuple[str, str]:
         """Status and words for a sandbox that gave no answer, or a wrong one."""
-        try:
-            ended = sandbox.handle.wait(1.0 if hung_up else 0.0).ended
-        except TimeoutError:  # it lives on, without its socket or with something to say that nobody expects
-            ended = None
+        if hung_up:
+            ended = _end_of(sandbox.handle)
+        else:  # it had something to say that nobody expects, perhaps while it was struck
+            ended = sandbox.handle.wait().ended if sandbox.handle.poll() is not None else None
         words = {
             "output": f"printed more than {OUTPUT_BYTES * FLOOD // 1_000_000} MB",
             "memory": f"used more than {limits.memory_mib} MiB of memory",
@@ -284,6 +285,16 @@ class Engine:
                                    for draw in range(min(TWINS, draws))]))
 
         outcome.again, outcome.altered = asked(self.packs.again(job)), asked(self.packs.altered(job))
+
+
+def _end_of(handle: Handle) -> str | None:
+    """What ended a sandbox that has hung up. It may be dead and take long to be buried, or live on without its socket: that one is killed,
+    which changes nothing about why another one was."""
+    try:
+        return handle.wait(HANG_UP_SECONDS).ended
+    except TimeoutError:
+        handle.kill("memory" if ended_for_memory(handle.group) else "killed")
+        return handle.wait().ended
 
 
 def _note_trace(header: dict, source: str, outcome: Outcome) -> None:

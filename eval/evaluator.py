@@ -31,7 +31,7 @@ from eval.score import correctness
 from eval.seeds import derive
 from eval.slots import Slot, Slots
 from eval.tracks import gravest, track_of
-from eval.warm import SandboxFailed
+from eval.warm import SandboxFailed, leave
 from state.files import append_jsonl, utc_now
 from state.ledger import Ledger
 from state.paths import RunPaths
@@ -258,7 +258,7 @@ class Evaluator:
                 # A worker that died silently would leave the queue standing; the process ends and is started anew.
                 say({"event": "failed", "submission": request["submission"], "detail": f"{type(error).__name__}: {error}"})
                 traceback.print_exc()
-                os._exit(70)
+                leave(70)
 
 
 def _identity(request: dict) -> dict:
@@ -282,12 +282,13 @@ def main(arguments: list[str]) -> None:
             try:
                 output.write(json.dumps(event) + "\n")
             except BrokenPipeError:
-                os._exit(0)  # the operator is gone, and with it everybody who waits
+                leave(0)  # the operator is gone, and with it everybody who waits
 
     evaluator = Evaluator(RunPaths(arguments[0]))
     evaluator.serve(sys.stdin, say)
-    evaluator.engine.close()
-    os._exit(0)  # workers may be in the middle of a method; its sandbox dies with this process
+    # Workers may be in the middle of a method; its sandbox dies with this process. Nothing is closed before: a worker would send a
+    # descriptor that is another file by now.
+    leave(0)
 
 
 if __name__ == "__main__":

@@ -38,7 +38,7 @@ def openings(task: str) -> int:
 
 def verify(paths: RunPaths, finalists: Sequence[str], controls: Sequence[str], say) -> None:
     """Score submissions of a run on all sealed draws; `say(verdict)` as each is done. UserError for unknown ones, or too
-    many."""
+    many; SandboxFailed where the machine has no sandbox for one, which is then to be verified again."""
     for names, what in ((finalists, "finalists"), (controls, "controls")):
         if len(names) > MOST_FINALISTS:
             raise UserError(f"{len(names)} {what}: the sealed part is opened for at most {MOST_FINALISTS} at a time")

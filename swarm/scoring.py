@@ -3,12 +3,14 @@
     started, verdict, diversity, failed, problem, gone      what the evaluator says (eval/evaluator.py)
 
 A submission that takes the evaluator down with it again and again is given up with a verdict that says so; an evaluator
-that fails without anybody's fault ends the run (`fatal`).
+that fails without anybody's fault ends the run (`fatal`). So does a machine on which no sandbox starts: that is no submission's fault,
+and is tried again for long.
 """
 
 from __future__ import annotations
 
 import threading
+from collections import Counter
 
 from eval.client import EvaluatorClient
 from state.files import append_jsonl, read_jsonl, utc_now
@@ -23,6 +25,12 @@ MOST_ATTEMPTS = 3
 
 MOST_FAILURES = 2 * MOST_ATTEMPTS
 """How often in a row, without a verdict in between, the evaluator may end by itself: by then it is not a submission's fault."""
+
+MOST_TRIES = 15
+"""How often a submission is tried for which no sandbox could be started, while none started for any other: with the pauses, a
+quarter of an hour."""
+PAUSE_SECONDS, MOST_PAUSE_SECONDS = 5.0, 60.0
+"""Before the second try, and at most: each pause is twice the last."""
 
 
 class Scoring:
@@ -39,6 +47,8 @@ class Scoring:
         self.diversity = read_jsonl(paths.root / DIVERSITY)
         self._changed = threading.Condition()
         self._attempts: dict[str, int] = {}
+        self._tries: Counter[str] = Counter()
+        self._resting: set[str] = set()
         self._failures: list[set[str]] = []
         self._failed_in: set[str] = set()
         self.evaluator = EvaluatorClient(paths, self._on_event)
@@ -69,6 +79,7 @@ class Scoring:
             self.ledger.append("event", event=event, agent=agent, detail=detail)
 
     def _hand_over(self, record: dict) -> None:
+        self._resting.discard(record["submission"])
         keys = ("submission", "commit", "method", "agent", "parents")
         self.evaluator.submit({key: record[key] for key in keys})
 
@@ -80,6 +91,8 @@ class Scoring:
             elif kind == "verdict":
                 self._failures.clear()
                 self.ledger.refresh()
+                if (verdict := self.ledger.verdicts[name]).get("device") and not verdict.get("same_as"):  # a sandbox started
+                    self._tries.clear()
                 self.rungs.pop(name, None)
                 self.board_changed.set()
             elif kind == "diversity":
@@ -91,16 +104,28 @@ class Scoring:
                 self._failed_in.add(name)
             elif kind == "problem":
                 self.problem(f"evaluator, {name}: {event['detail']}")
-                threading.Timer(5.0, self._again, [name]).start()
+                self.rungs.pop(name, None)
+                self._try_later(name, event["detail"])
             self._changed.notify_all()
         if kind == "gone":
             self._start_anew(event["returncode"])
 
+    def _try_later(self, name: str, problem: str) -> None:
+        """The machine had no sandbox for a submission: hand it over once more, after a pause. It is not to blame."""
+        self._tries[name] += 1
+        if self._tries[name] == MOST_TRIES:
+            self.fatal = f"no submission can be scored here, tried {MOST_TRIES} times: {one_line(problem, 300)}"
+            return
+        self._resting.add(name)
+        pause = min(MOST_PAUSE_SECONDS, PAUSE_SECONDS * 2 ** (self._tries[name] - 1))
+        timer = threading.Timer(pause, self._again, [name])
+        timer.daemon = True
+        timer.start()
+
     def _again(self, name: str) -> None:
         with self._changed:
-            record = self.ledger.submissions[name]
-            if name not in self.ledger.verdicts and not self._given_up(record):
-                self._hand_over(record)
+            if name in self._resting:  # else a new evaluator has got it meanwhile
+                self._hand_over(self.ledger.submissions[name])
 
     def _given_up(self, record: dict) -> bool:
         name = record["submission"]

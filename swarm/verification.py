@@ -15,7 +15,7 @@ from state.errors import UserError
 from state.files import read_jsonl, write_atomic
 from state.ledger import NULL_STAMP, Ledger
 from state.paths import RunPaths
-from state.record import CONTROL
+from state.record import CONTROL, cut_off_words
 from stats.ranking import contenders
 from stats.selection import leaders, owed_to_selection, role
 from swarm.access import hold_run, load_config, open_repo
@@ -60,7 +60,10 @@ def verify(
         progress(0, len(submissions) + len(drawn))
         detail = ", ".join([*submissions, *(f"{name}{CONTROL}" for name in drawn)])
         Ledger(paths.ledger).append("event", event="sealed-opening", agent=None, detail=detail)
-        open_sealed(paths, [*submissions, *(["--controls", *drawn] if drawn else [])], note)
+        try:
+            open_sealed(paths, [*submissions, *(["--controls", *drawn] if drawn else [])], note)
+        except UserError as error:
+            raise UserError(f"{error}; {cut_off_words(paths.name, {'detail': detail})}") from None
         sealed = read_jsonl(paths.evaluator / "sealed.jsonl")
         text = verification_text(sealed, Ledger(paths.ledger), config.get("null", False))
         write_atomic(paths.board / "verification.md", text)

@@ -1,4 +1,3 @@
-import contextlib
 import json
 import os
 import shutil
@@ -11,15 +10,16 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
+from safetensors.numpy import save_file
 
 from eval.blocks import Blocks
 from eval.draws import make_draw
+from eval.models import resolve_model
 from eval.prepare import prepare, summary
 from eval.prepared import PARTS, build_key, open_prepared
 from eval.task import FolderData, Prompts, TeacherSpec, load_task
 from state.errors import UserError
 from state.paths import aar_home
-from tests.eval.tiny import save_tiny
 
 ROOT = Path(__file__).parents[2]
 
@@ -147,48 +147,76 @@ def other_home(smoke, tmp_path):
 
 
 SMALL = """
-import eval.practice
+import sys, time
+from pathlib import Path
+import eval.blocks, eval.features, eval.practice
+from eval.features import compute_features
 from eval.prepare import prepare_task
 from eval.task import Split, load_task
+
+hold = Path(sys.argv[1])
+
+
+def held(encoder, items, folder, progress, workers=None):
+    # While `hold` is there, what is read since is told nobody: each worker comes to the end of its chunk and gets no other one.
+    at_start = []
+
+    def told(done, total):
+        at_start.append(done)
+        while done > at_start[0] and hold.exists():
+            time.sleep(0.02)
+        progress(done, total)
+
+    return compute_features(encoder, items, folder, told, workers=int(sys.argv[2]))
+
+
+eval.blocks.compute_features = held
+eval.features.WORTH_A_WORKER["cpu"] = 1e9  # or so little to read were work for one
 eval.practice.QUESTIONS = 10
-split = Split(validation=(0, 30), public=(500, 550), sealed=(3500, 3530), region=(6500, 6900))
+split = Split(validation=(0, 30), public=(500, 540), sealed=(3500, 3530), region=(6500, 6700))
 changes = {"views": ("mean:6",), "labelled": 50, "pool": 60, "search_draws": 1, "sealed_draws": 1, "student_seeds": 1, "split": split}
 prepare_task(load_task("smoke").model_copy(update=changes))
 """
 
 
 def test_a_killed_preparation_takes_its_workers_along_and_goes_on_later_while_another_one_waits_for_it(other_home):
-    command = [sys.executable, "-c", SMALL]
+    hold = other_home / "hold"
+    hold.touch()
+    command = [sys.executable, "-c", SMALL, str(hold)]  # and how many workers: each takes seconds to load torch
     here = {"AAR_HOME": str(other_home), "CUDA_VISIBLE_DEVICES": ""}  # a GPU reads it all at once
     options = {"cwd": ROOT, "env": {**os.environ, **here}, "stderr": subprocess.PIPE, "text": True}
     private, features = other_home / "tasks" / "smoke" / "private", other_home / "features" / "smoke"
 
     def chunks():
-        """Those of hidden states that are there while not all are, and which file each is."""
-        with contextlib.suppress(FileNotFoundError):  # all are there now, and they go
-            return {path: path.stat().st_ino for path in features.glob("*/.text-*/chunk-*.npz")}
-        return {}
+        """Those of hidden states that are there, and which file each is."""
+        return {path: path.stat().st_ino for path in features.glob("*/.text-*/chunk-*.npz")}
 
-    first = subprocess.Popen(command, **options)
-    deadline = time.monotonic() + 150
-    while not chunks():
-        assert first.poll() is None and time.monotonic() < deadline
-        time.sleep(0.05)
+    def until(more, process):
+        while not more():
+            assert process.poll() is None, process.communicate()[1]
+            time.sleep(0.05)
+
+    first = subprocess.Popen([*command, "2"], **options)
+    until(chunks, first)
     workers = psutil.Process(first.pid).children(recursive=True)
     os.kill(first.pid, signal.SIGKILL)
     first.communicate()
-    assert workers and not psutil.wait_procs(workers, timeout=60)[1]
+    assert workers
+    for worker in workers:
+        while worker.is_running() and worker.status() != psutil.STATUS_ZOMBIE:
+            time.sleep(0.05)
     secret, done = (private / "secret").read_bytes(), chunks()
     assert done and all(list(np.load(path)) == ["mean:6"] for path in done), "a torn chunk was left"
 
-    second = subprocess.Popen(command, **options)
-    while len(now := chunks()) <= len(done):
-        assert second.poll() is None and time.monotonic() < deadline
-        time.sleep(0.05)
-    assert now.items() >= done.items(), "what was done is done again"
-    third = subprocess.Popen(command, **options)
-    said = [process.communicate(timeout=200)[1] for process in (second, third)]
+    second = subprocess.Popen([*command, "1"], **options)
+    until(lambda: len(chunks()) > len(done), second)
+    assert chunks().items() >= done.items(), "what was done is done again"
+    third = subprocess.Popen([*command, "1"], **options)
+    said = third.stderr.readline()
+    hold.unlink()
+    said = [second.communicate()[1], said + third.communicate()[1]]
     assert second.returncode == third.returncode == 0, said
+    assert "another process is preparing smoke: waiting for it" in said[1] and "another process" not in said[0]
     assert all("task smoke is prepared" in text for text in said)
     assert (private / "secret").read_bytes() == secret
     assert not list(features.glob("*/.text-*/*")) and (private / "prepared.json").exists()
@@ -207,7 +235,11 @@ def test_answers_that_a_language_model_was_taught_to_give_count_and_those_that_n
 
 
 def test_a_model_in_a_folder_of_the_user_that_changed_in_place_is_noticed(smoke, tmp_path):
-    folder = save_tiny(tmp_path / "mine")
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    shutil.copy(resolve_model("minilm-l6") / "tokenizer.json", folder)
+    (folder / "config.json").write_text(json.dumps({"model_type": "llama", "num_hidden_layers": 2, "hidden_size": 8}))
+    save_file({"weights": np.ones((2, 8), np.float32)}, folder / "model.safetensors")
     task = smoke.task.model_copy(update={"strong": str(folder), "views": ("last:1",)})
     weak = smoke.task.model_copy(update={"teachers": (TeacherSpec(kind="finetune", model=str(folder)),)})
 

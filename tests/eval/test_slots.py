@@ -80,7 +80,8 @@ def test_a_slot_is_free_when_its_holder_is_killed(tmp_path):
     held = context.Event()
     holder = context.Process(target=_hold_forever, args=(tmp_path, held))
     holder.start()
-    assert held.wait(30)
+    while not held.wait(0.1):
+        assert holder.is_alive()
     stop = threading.Event()
     threading.Timer(0.3, stop.set).start()
     with pytest.raises(InterruptedError), Slots([Slot(0)], tmp_path).hold(stop):
@@ -89,6 +90,18 @@ def test_a_slot_is_free_when_its_holder_is_killed(tmp_path):
     with Slots([Slot(0)], tmp_path).hold() as slot:
         assert slot.number == 0
     holder.join()
+
+
+class Watched(Slots):
+    """Calls `at_gate()` when somebody has come to the gate and begins to look for a free slot."""
+
+    def __init__(self, slots, folder, at_gate):
+        super().__init__(slots, folder)
+        self.at_gate = at_gate
+
+    def _any_free(self):
+        self.at_gate()
+        return super()._any_free()
 
 
 def test_who_waits_gets_a_slot_though_its_holder_wants_it_again_at_once(tmp_path):
@@ -106,9 +119,10 @@ def test_who_waits_gets_a_slot_though_its_holder_wants_it_again_at_once(tmp_path
         while not turns[0]:
             time.sleep(0.01)
         for _ in range(3):
-            before = turns[0]
-            with slots.hold():
-                assert turns[0] - before <= 10
+            seen = []
+            with Watched([Slot(0)], tmp_path, lambda: seen.append(turns[0])).hold():
+                # It may have had the slot and not counted it yet; however long both were looking, it had no other turn.
+                assert turns[0] - seen[0] <= 1
     finally:
         stop.set()
         thread.join()

@@ -1,13 +1,11 @@
 """An agent's door and walls, from the inside: commands run in a real agent sandbox against a real broker and evaluator."""
 
-import contextlib
 import json
 import os
 import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -401,23 +399,20 @@ def test_an_evaluator_that_is_killed_while_scoring_loses_no_submission(run):
 
 def test_a_submission_that_keeps_killing_the_evaluator_is_given_up_with_a_verdict(run):
     slow = "def fit(w2s):\n    for _ in range(10**9):\n        pass\n    return 1\n"
-    name = run.submit(slow, "methods/deadly.py", options="--json")["submission"]
-    stop = threading.Event()
+    evaluator = run.desk.evaluator
+    hear = evaluator.on_event
 
-    def kill():
-        while not stop.wait(0.05):
-            if name in run.desk.rungs:
-                with contextlib.suppress(ProcessLookupError):  # it may have ended a moment ago
-                    os.kill(run.desk.evaluator.pid, signal.SIGKILL)
-                time.sleep(0.5)
+    def kill_at_start(event):
+        hear(event)
+        if event["event"] == "started" and run.desk.ledger.submissions[event["submission"]]["method"] == "methods/deadly.py":
+            os.kill(evaluator.pid, signal.SIGKILL)
 
-    killer = threading.Thread(target=kill)
-    killer.start()
+    evaluator.on_event = kill_at_start
     try:
-        verdict = run.desk.wait(name, 90)
+        name = run.submit(slow, "methods/deadly.py", options="--json")["submission"]
+        verdict = run.desk.wait(name, 600)
     finally:
-        stop.set()
-        killer.join()
+        evaluator.on_event = hear
     assert verdict["status"] == "crashed" and "failed 3 times" in verdict["error"]
     assert run.submit(NAIVE.format(l2=0.95), "methods/after.py")["status"] == "scored"
 

@@ -1,14 +1,18 @@
 """verification.md is complete and readable, also for verdicts of earlier versions; controls are drawn by chance."""
 
+import pytest
+
+from state.errors import UserError
 from state.files import append_jsonl
 from state.ledger import NULL_STAMP, Ledger
 from state.record import read_record
-from swarm.verification import controls, verification_text
+from swarm.verification import controls, verification_text, verify
 from tests.view.made import add, make_run, verdict
 from view.log import Follower, log_facts
 from view.plots import charts
 from view.report.tables import sealed_section
 from view.scores import sealed_text
+from view.status import cut_off
 
 
 def rows(text: str) -> list[list[str]]:
@@ -84,3 +88,22 @@ def test_where_the_main_track_has_too_few_any_scored_submission_may_be_a_control
     ledger = Ledger(paths.ledger)
     assert set(controls(ledger, b"x", ["s0001"], 2)) == {"s0002", "s0003"}
     assert controls(ledger, b"x", ["s0001"], 0) == []
+
+
+def test_a_verification_that_ends_early_says_in_one_line_why_and_what_completes_it(tmp_path, monkeypatch):
+    (tmp_path / "scripted" / "eval").mkdir(parents=True)
+    (tmp_path / "scripted" / "eval" / "sealed.py").write_text("import sys\nsys.exit('aar: a method sandbox did not start: no process is left')\n")
+    monkeypatch.setattr("eval.client.PROJECT", tmp_path / "scripted")
+    paths = make_run(tmp_path)
+    for number in range(4):
+        add(paths, verdict(f"s000{number}"))
+    paths.evaluator.mkdir()
+    (paths.evaluator / "secret").write_bytes(bytes(32))
+    for beside, command in ((2, "verify first"), (0, "verify first s0001")):
+        with pytest.raises(UserError) as failed:
+            verify(paths, ["s0001"], lambda done, total: None, beside)
+        assert str(failed.value) == (
+            "a method sandbox did not start: no process is left; "
+            f"the verification of run first was cut off: `python aar.py {command}` completes it"
+        )
+        assert cut_off(paths, Ledger(paths.ledger).events)
