@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import shlex
 import time
 from collections.abc import Iterable
@@ -32,13 +33,15 @@ from swarm.researchers.words import Post, first_note, learned, note, post_about
 WAIT_SECONDS = 3600.0
 MOST_FILES = 150
 """Method files that stay in the worktree; beyond, the worst go. Their commits remain."""
-TAKEN = {"status": "taken"}
+TAKEN, OVER = {"status": "taken"}, {"status": "over"}
+NO_MORE = re.compile(r"aar: ((?:you have made all|all) \d+ submissions that (?:an agent|this run) may |the run takes no more submissions)")
+"""How the door refuses what it will refuse ever after (swarm/desk.py)."""
 PATIENCE = 6
 """Failures of the door in a row before the researcher gives up."""
 
 
 class SearchResearcher:
-    """See the module. `step` returns False when the door refuses or fails `PATIENCE` times in a row."""
+    """See the module. `step` returns False when no submission can be made any more, or the door fails `PATIENCE` times in a row."""
 
     def __init__(self, config: AgentConfig, hands: Hands, record: Record) -> None:
         self.config, self.hands, self.record, self.pause = config, hands, record, time.sleep
@@ -111,6 +114,8 @@ class SearchResearcher:
                 return True
         else:  # of an earlier life, or the command was cut off: it may be in the ledger by now
             verdict = self._recall(plan["method"]) or self._submit(plan)
+        if verdict == OVER:
+            return False
         if verdict is None:
             self.failures += 1
             if self.failures >= PATIENCE:
@@ -155,7 +160,7 @@ class SearchResearcher:
 
     def _submit(self, plan: dict[str, Any], unless_taken: bool = False) -> dict[str, Any] | None:
         """Write the file and the notes, submit and wait, all in one command; None where no verdict came back. With
-        `unless_taken`, TAKEN and no submission where somebody committed the same file in the meantime."""
+        `unless_taken`, TAKEN and no submission where somebody committed the same file in the meantime. OVER where there can be none."""
         recipe = Recipe.from_json(plan["recipe"])
         path, message = plan["method"], f"{title(recipe)}\n\n{plan['move']}: {plan['why']}."
         options = f"-m {shlex.quote(message)} --predict {plan['predict']:.2f} --wait --json"
@@ -175,7 +180,11 @@ class SearchResearcher:
         self._see(parts)
         verdict = last_object(parts.get("verdict", ""))
         if verdict is None or "status" not in verdict:
-            self.record({"kind": "trouble", "cycle": plan["cycle"], "said": parts.get("verdict", "")[-2000:]})
+            said = parts.get("verdict", "")[-2000:].strip()
+            if NO_MORE.match(said):
+                self.record({"kind": "finished", "cycle": plan["cycle"], "reason": said.removeprefix("aar: ")})
+                return OVER
+            self.record({"kind": "trouble", "cycle": plan["cycle"], "said": said})
             return None
         return verdict
 

@@ -109,7 +109,7 @@ def main() -> int:
         command.add_argument(option)
     arguments = parser.parse_args()
     if (run / "refuse").exists():
-        print("aar: the run takes no more submissions: its time is over", file=sys.stderr)
+        print((run / "refuse").read_text(), file=sys.stderr)
         return 2
     if arguments.do == "submit":
         return submit(run, agent, arguments)

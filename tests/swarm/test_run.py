@@ -7,11 +7,12 @@ import subprocess
 import pytest
 
 from state.errors import UserError
+from state.files import read_jsonl
 from state.ledger import Ledger
 from swarm.access import take_lock
 from swarm.care import clean_plan, clean_run
 from tests.conftest import with_commands
-from tests.swarm.whole import AGENTS, paths_in, whole_run
+from tests.swarm.whole import AGENTS, SUBMISSIONS, paths_in, whole_run
 
 
 @pytest.fixture(scope="module")
@@ -110,6 +111,14 @@ def test_what_was_scored_last_was_read_and_written_down_by_its_agent(finished):
     checkout, paths, _ = finished
     for last in list(Ledger(paths.ledger).verdicts.values())[-AGENTS:]:
         assert f'"submission":"{last["submission"]}"' in (paths.agent(last["agent"]) / "transcript.jsonl").read_text()
+
+
+def test_an_agent_that_may_submit_no_more_ends_its_work_at_the_first_word_of_it(finished):
+    _, paths, _ = finished
+    for number in range(1, AGENTS + 1):
+        told = read_jsonl(paths.agent(f"agent-{number}") / "transcript.jsonl")
+        assert not [one for one in told if one["kind"] == "trouble"]
+        assert told[-1]["kind"] == "finished" and f"made all {SUBMISSIONS} submissions that an agent may make here" in told[-1]["reason"]
 
 
 def test_nothing_but_methods_and_notes_differs_from_the_base_on_an_agents_branch(finished):

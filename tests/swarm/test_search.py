@@ -15,6 +15,7 @@ from state.files import append_jsonl, read_jsonl
 from swarm.hands import Outcome
 from swarm.researchers import AgentConfig
 from swarm.researchers.search import PATIENCE, SearchResearcher
+from view.story import OVER
 
 ROOT = Path(__file__).resolve().parents[2]
 VIEWS = ["last:16", "mean:16"]
@@ -165,9 +166,15 @@ def test_a_verdict_that_was_lost_on_its_way_is_found_in_the_scores_and_not_asked
 
 
 def test_a_door_that_stays_shut_ends_the_researcher(run: Run) -> None:
-    (run.folder / "refuse").touch()
+    (run.folder / "refuse").write_text("aar: the run does not answer")
     agent = run.agent()
     assert [agent.step() for _ in range(PATIENCE)] == [True] * (PATIENCE - 1) + [False]
+
+
+def test_a_door_that_will_take_no_more_ends_it_at_once(run: Run) -> None:
+    (run.folder / "refuse").write_text(f"aar: the run {OVER}")
+    assert not run.agent().step()
+    assert read_jsonl(run.folder / "agent-1" / "transcript.jsonl")[-1]["reason"] == f"the run {OVER}"
 
 
 def test_a_cycle_asks_little_of_the_sandbox(run: Run) -> None:
