@@ -107,7 +107,9 @@ class Standing:
         worker = self.operator.supervisor.workers[name]
         said = self._said(name)
         now = self._activity(worker.state, waiting, said.get("doing", "") if worker.state == "running" else "")
-        note = f"scoring {waiting[0]}" if now == "scoring" else one_line(str(said.get("note", "")), 120) if now != "stopped" else ""
+        # What one that was stopped did last it does no more; what one said that ended by itself is why.
+        told = one_line(str(said.get("note", "")), 120) if now != "stopped" or said.get("doing") == "finished" else ""
+        note = f"scoring {waiting[0]}" if now == "scoring" else told
         purse = self.operator.purse
         return {
             "state": now,

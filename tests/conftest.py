@@ -32,7 +32,8 @@ SLOW = (
     "swarm/test_kill.py", "swarm/test_bundle.py", "test_command_line.py", "eval/test_own_data.py", "swarm/test_paid_run.py", "eval/test_prepare.py",
     "view/test_report_browser.py", "swarm/test_join.py", "eval/test_two_kinds.py", "eval/test_finetuned_task.py", "redteam/test_redteam.py",
     "eval/test_second_look.py", "eval/test_finetune.py", "eval/test_elicitation.py", "swarm/test_money.py", "eval/test_baselines.py",
-    "swarm/test_command_run.py", "eval/test_audits.py", "eval/test_features.py", "eval/test_asking.py",
+    "swarm/test_command_run.py", "eval/test_audits.py", "eval/test_features.py", "eval/test_asking.py", "swarm/test_finalize.py",
+    "eval/data/test_tasks.py", "eval/test_transfer.py", "eval/test_packing.py", "swarm/test_real_cli.py",
 )  # fmt: skip
 """Files of whole runs, of kills, and of models that are trained or read: marked `slow`, which `make test` leaves out where nothing else is
 asked for, and continuous integration runs after it. In the order in which they begin: files are dealt to workers as a whole, and the last

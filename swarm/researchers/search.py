@@ -182,7 +182,9 @@ class SearchResearcher:
         if verdict is None or "status" not in verdict:
             said = parts.get("verdict", "")[-2000:].strip()
             if NO_MORE.match(said):
-                self.record({"kind": "finished", "cycle": plan["cycle"], "reason": said.removeprefix("aar: ")})
+                reason = said.removeprefix("aar: ")
+                self.record({"kind": "finished", "cycle": plan["cycle"], "reason": reason})
+                self.config.tell("finished", reason)
                 return OVER
             self.record({"kind": "trouble", "cycle": plan["cycle"], "said": said})
             return None

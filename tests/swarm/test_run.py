@@ -169,7 +169,7 @@ def test_reading_commands_print_what_the_files_hold(finished):
     assert lows == sorted(lows, reverse=True)
     status = json.loads(checkout.aar("status", "--json")[1])
     assert status["run"] == "sent" and status["state"] == "finished" and len(status["agents"]) == AGENTS
-    assert not any(agent["note"] for agent in status["agents"]), "what a stopped agent did last it does no more"
+    assert all(agent["note"].startswith("you have made all") for agent in status["agents"]), "why it ended, not what it did last"
     assert [run["run"] for run in json.loads(checkout.aar("runs", "--json")[1])] == ["sent"]
 
 
