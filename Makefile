@@ -40,13 +40,12 @@ run: setup
 	$(AAR) prepare reviews
 	$(AAR) --agents 9 --researcher search $(ARGS)
 
-test: export AAR_HOME := $(or $(AAR_HOME),$(CURDIR)/.aar-home)
-test: export OMP_NUM_THREADS := 1
-test: setup
-	$(KEYLESS) $(VENV)/bin/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(or $(ARGS),-m "not slow")
-
-test-slow:
-	@$(MAKE) --no-print-directory test ARGS="-m slow $(ARGS)"
+test test-slow: export AAR_HOME := $(or $(AAR_HOME),$(CURDIR)/.aar-home)
+test test-slow: export OMP_NUM_THREADS := 1
+test: CHOSEN = $(or $(ARGS),-m "not slow")
+test-slow: CHOSEN = -m slow $(ARGS)
+test test-slow: setup
+	$(KEYLESS) $(VENV)/bin/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(CHOSEN)
 
 bench: setup
 	$(AAR) prepare smoke

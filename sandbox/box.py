@@ -67,7 +67,7 @@ def start(box: Box, argv: Sequence[str], *, stdin=subprocess.DEVNULL, stdout=CAP
     """Starts `argv` inside and returns when the walls stand and the command begins.
 
     stdin, stdout, stderr are as for subprocess.Popen, or CAPTURE (the default). `pass_fds` keep their
-    numbers inside. `parked`: the wall clock stands still, and the watchdog looks once a second, until
+    numbers inside. `parked`: no second is counted, and the watchdog looks once a second, until
     begin(). When the *process* that called this dies, by whatever signal, everything inside dies.
     UserError with bubblewrap's reason and the remedy when the walls cannot be built."""
     mark = os.urandom(16).hex() if box.isolation == "none" else None

@@ -135,10 +135,10 @@ class Honeypot:
             _watcher().pause()
             opened |= self._opened()
         for file in sorted({file for _, file in opened}):
-            if (TWINS, file) in opened:  # somebody outside: look on
+            if (TWINS, file) in opened and not self._hidden:  # somebody outside: look on
                 with suppress(FileNotFoundError):  # or somebody who cleans up
                     self._watch(file)
-            else:
+            elif (SHOWN, file) in opened:  # not a twin alone, of what is hidden: somebody outside, at the last moment
                 self._touched[f"{INSIDE}/{file}"] = None  # a dict: in the order in which it was seen
         with suppress(BlockingIOError):
             for _ in range(MOST_CALLERS):

@@ -54,7 +54,7 @@ class NotTried(UserError):
 @dataclasses.dataclass(frozen=True)
 class Kind:
     """A kind of sandbox to escape from. `start(decoys, config, limits)` has the attempts that `config["names"]` lists
-    made in a new one: a context that gives it while its wall clock still stands, and ends it."""
+    made in a new one: a context that gives it while no second is counted yet, and ends it."""
     name: str
     start: Callable[[Decoys, dict, Limits], AbstractContextManager[Handle]]
 
@@ -176,7 +176,7 @@ def _check_answered(kind: Kind, silent: list[str], result: Result) -> None:
     if silent:
         said = ", ".join(silent[:3]) + (f" and {len(silent) - 3} more" if len(silent) > 3 else "")
         raise NotTried(f"the walls could not be tried on this machine: no answer from {said} in the {kind.name} sandbox, twice "
-                       f"({result.ended or 'it ended'} {result.output[-200:]!r}); is the machine paused or very busy? Try again")
+                       f"({result.ended or 'it ended'} {result.output[-200:]!r}); try again when the machine is less busy; if that changes nothing, those words say why")
 
 
 def _alone(decoys: Decoys, kind: Kind, name: str) -> list[dict]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import shutil
@@ -156,11 +155,14 @@ def _plan(paths: RunPaths, force: bool, project: Path) -> dict:
 
 def clean_run(paths: RunPaths, plan: dict, project: Path) -> None:
     """Do what `plan` says, unless it is another plan by now. Branches that are kept hold their commits in the user's own repository."""
-    held = take_lock(paths) if paths.root.exists() else contextlib.nullcontext()
-    with held:
+    lock = take_lock(paths) if paths.root.exists() else None
+    try:
         if _plan(paths, plan["force"], project) != plan:
             raise UserError(f"nothing was removed: run {paths.name} or a branch of it has changed meanwhile; say it again")
         _clean(paths, plan, project)
+    finally:
+        if lock is not None:
+            lock.release()
 
 
 def _clean(paths: RunPaths, plan: dict, project: Path) -> None:

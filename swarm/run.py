@@ -113,6 +113,7 @@ class Operator:
             self.desk.close()
             for opened in (*([self.proxy] if self.proxy else []), *self._doors, *self._baits.values()):
                 opened.close()
+            self._look_at_baits()  # what was touched until the very end
             self._keeper_stop.set()
             self.desk.board_changed.set()
             keeper.join()  # who verifies next commits to the board as well
@@ -171,15 +172,18 @@ class Operator:
                 self._open()
             if self.phase == "running":
                 self._look_at_agents()
-            for agent, bait in touched_baits(dict(self._baits)):  # somebody may join meanwhile
-                self.desk.ledger_event("honeypot", agent, f"touched {bait}")
-                self.desk.problem(f"{agent} touched {bait}, which pretends to hold labels")
+            self._look_at_baits()
             if time.monotonic() - shown >= 2 * TICK_SECONDS:
                 shown = time.monotonic()
                 self._write_state()
             if self.desk.fatal:
                 raise UserError(self.desk.fatal)
             self.asked_to_stop.wait(TICK_SECONDS)
+
+    def _look_at_baits(self) -> None:
+        for agent, bait in touched_baits(dict(self._baits)):  # somebody may join meanwhile
+            self.desk.ledger_event("honeypot", agent, f"touched {bait}")
+            self.desk.problem(f"{agent} touched {bait}, which pretends to hold labels")
 
     def _look_at_agents(self) -> None:
         for worker in self.supervisor.look():

@@ -3,8 +3,8 @@
     started, verdict, diversity, failed, problem, gone      what the evaluator says (eval/evaluator.py)
 
 A submission that takes the evaluator down with it again and again is given up with a verdict that says so; an evaluator
-that fails without anybody's fault ends the run (`fatal`). So does a machine on which no sandbox starts: that is no submission's fault,
-and is tried again for long.
+that fails without anybody's fault ends the run (`fatal`). A submission for which no sandbox starts is tried again for long; then it is
+given up where others got one meanwhile, else the machine is at fault and the run ends.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ MOST_FAILURES = 2 * MOST_ATTEMPTS
 """How often in a row, without a verdict in between, the evaluator may end by itself: by then it is not a submission's fault."""
 
 MOST_TRIES = 15
-"""How often a submission is tried for which no sandbox could be started, while none started for any other: with the pauses, a
-quarter of an hour."""
+"""How often a submission is tried for which no sandbox can be started: with the pauses a quarter of an hour, longer where it takes long
+to find out."""
 PAUSE_SECONDS, MOST_PAUSE_SECONDS = 5.0, 60.0
 """Before the second try, and at most: each pause is twice the last."""
 
@@ -48,6 +48,7 @@ class Scoring:
         self._changed = threading.Condition()
         self._attempts: dict[str, int] = {}
         self._tries: Counter[str] = Counter()
+        self._served, self._served_before = 0, dict[str, int]()
         self._resting: set[str] = set()
         self._failures: list[set[str]] = []
         self._failed_in: set[str] = set()
@@ -91,8 +92,7 @@ class Scoring:
             elif kind == "verdict":
                 self._failures.clear()
                 self.ledger.refresh()
-                if (verdict := self.ledger.verdicts[name]).get("device") and not verdict.get("same_as"):  # a sandbox started
-                    self._tries.clear()
+                self._served += _had_sandbox(self.ledger.verdicts[name])
                 self.rungs.pop(name, None)
                 self.board_changed.set()
             elif kind == "diversity":
@@ -111,10 +111,15 @@ class Scoring:
             self._start_anew(event["returncode"])
 
     def _try_later(self, name: str, problem: str) -> None:
-        """The machine had no sandbox for a submission: hand it over once more, after a pause. It is not to blame."""
+        """The machine had no sandbox for a submission: hand it over once more, after a pause."""
         self._tries[name] += 1
+        before = self._served_before.setdefault(name, self._served)
         if self._tries[name] == MOST_TRIES:
-            self.fatal = f"no submission can be scored here, tried {MOST_TRIES} times: {one_line(problem, 300)}"
+            words = f"tried {MOST_TRIES} times: {one_line(problem, 300)}"
+            if self._served > before:
+                self._give_up(self.ledger.submissions[name], f"this machine has no sandbox for it, {words}")
+            else:
+                self.fatal = f"no submission can be scored here, {words}"
             return
         self._resting.add(name)
         pause = min(MOST_PAUSE_SECONDS, PAUSE_SECONDS * 2 ** (self._tries[name] - 1))
@@ -132,14 +137,17 @@ class Scoring:
         self._attempts[name] = self._attempts.get(name, 0) + 1
         if self._attempts[name] < MOST_ATTEMPTS:
             return False
+        self._give_up(record, f"scoring it failed {MOST_ATTEMPTS} times: see evaluator/log in the run's folder")
+        return True
+
+    def _give_up(self, record: dict, error: str) -> None:
         fields = {key: record[key] for key in ("submission", "commit", "method", "agent", "family")}
-        error = f"scoring it failed {MOST_ATTEMPTS} times: see evaluator/log in the run's folder"
         empty = dict.fromkeys(("pgr", "pgr_low", "pgr_high", "lift", "lift_low", "lift_high", "device"))
         self.ledger.append(
             "verdict", **fields, **empty, track="main", status="crashed", rung="quick", draws=0, flags=[],
             isolation=self.config["isolation"], method_seconds=0.0, overhead_seconds=0.0, error=error, tree=None,
         )  # fmt: skip
-        return True
+        self.board_changed.set()
 
     def _start_anew(self, code: int) -> None:
         """The evaluator ended by itself: start another, and hand over again what it had not finished."""
@@ -154,8 +162,8 @@ class Scoring:
             return
         self.ledger_event("evaluator-restarted", None, f"exit code {code}")
         self.stop.wait(min(10.0, 0.1 * 2 ** len(self._failures)))
-        self.evaluator.start()
-        with self._changed:
+        with self._changed:  # before it is there, or somebody hands over to it what it is handed below
+            self.evaluator.start()
             self.ledger.refresh()
             for record in self.ledger.waiting():
                 if record["submission"] in blamed and self._given_up(record):
@@ -167,3 +175,8 @@ class Scoring:
     def _last_words(self) -> str:
         lines = (self.paths.evaluator / "log").read_bytes()[-4000:].decode(errors="replace").strip().splitlines()
         return one_line(lines[-1], 300) if lines else "no reason given"
+
+
+def _had_sandbox(verdict: dict) -> bool:
+    """Whether a sandbox was started for it: not for what was refused before, nor for code that was scored before."""
+    return bool(verdict.get("device")) and not verdict.get("same_as") and verdict.get("status") != "rejected"

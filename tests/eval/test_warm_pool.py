@@ -84,7 +84,7 @@ def test_a_job_is_given_several_tries_with_growing_pauses(machine, monkeypatch):
 def test_a_verification_that_gets_no_sandbox_ends_with_one_line(smoke, machine, tmp_path, monkeypatch):
     monkeypatch.setenv("AAR_HOME", str(private_home(tmp_path)))
     paths = scored_run(tmp_path / "run", {"naive": NAIVE}, {"first": NAIVE})
-    monkeypatch.setattr("eval.warm.PAUSES", (0.01,), raising=False)
+    monkeypatch.setattr("eval.warm.PAUSES", (0.01,))
     machine.fail(1000)
     said = []
     with pytest.raises(UserError, match=WORDS) as failed:

@@ -316,3 +316,16 @@ def test_a_run_without_agents_is_for_people_only_and_ends_by_stop(smoke, module_
     run.operate("--agents", "0", "--task", "smoke", "--run", "alone", "--keep-open")
     assert "no end of time" in run.join("eve", "aar", "task").stdout
     assert module_checkout.aar("stop", "alone")[0] == 0 and run.process.wait(PATIENCE) == 0
+
+
+def test_what_is_touched_just_before_the_end_is_in_the_ledger(smoke, module_checkout):
+    run = Run(module_checkout, "alone")
+    run.operate("resume", "alone", "--keep-open")
+    shell = run.shell("eve")
+    run.process.send_signal(signal.SIGSTOP)  # it does not look again before it is asked to stop
+    shell.type("wc -c < /aar/private/labels.npy\r")
+    shell.see(r"\r\d+\r\n")
+    run.process.send_signal(signal.SIGTERM)
+    run.process.send_signal(signal.SIGCONT)
+    assert run.process.wait(PATIENCE) == 0 and shell.ended() == 1
+    assert [record["agent"] for record in read_jsonl(run.paths.ledger) if record.get("event") == "honeypot"] == ["eve"]
