@@ -1,8 +1,8 @@
 # Everything from a fresh clone, with only git and Python >= 3.10: no root, no GPU, no key.
 #
 #   make run     set up, prepare the task `reviews` (once a machine), let nine agents do research for ten minutes
-#   make test    set up, run the tests but for the slow ones (downloads are kept in .aar-home/, or in AAR_HOME where that
-#                is set; what tests prepare, in a folder `tests` in it)
+#   make test    set up, run the tests but for the slow ones, or those that ARGS names (downloads are kept in .aar-home/,
+#                or in AAR_HOME where that is set; what tests prepare, in a folder `tests` in it)
 #   make test-slow    run the others: whole runs, kills, models that are trained
 #   make bench   the figures of bench/, written to bench/results/, all of them one after the other. One alone, with
 #                its own options: make bench BENCH=spine ARGS="--only smoke" (python -m bench.spine --help says which)
