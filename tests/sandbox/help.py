@@ -3,12 +3,12 @@ from __future__ import annotations
 
 import secrets
 import sys
-import time
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 import psutil
+
+from tests.waiting import until
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -31,15 +31,6 @@ def alive(token: str) -> list[int]:
     return found
 
 
-def comes_true(condition: Callable[[], object], looks: int = 1200) -> bool:
-    """Waits for it, a minute of looks: however slow or paused the machine is, as often as that it is asked."""
-    for _ in range(looks):
-        if condition():
-            return True
-        time.sleep(0.05)
-    return False
-
-
 def none_is_left(token: str) -> bool:
-    """Waits for death, which is not instant after a SIGKILL; False if something lives on."""
-    return comes_true(lambda: not alive(token))
+    """Waits for death, which is not instant after a SIGKILL."""
+    return until(lambda: not alive(token), lambda: f"the end of {alive(token)}")

@@ -18,7 +18,8 @@ from sandbox import seccomp
 from sandbox.box import Box, Limits, Mount, run, start
 from sandbox.find import find_bwrap
 from state.errors import UserError
-from tests.sandbox.help import ROOT, alive, comes_true, new_token, none_is_left, python
+from tests.sandbox.help import ROOT, alive, new_token, none_is_left, python
+from tests.waiting import until
 
 SHELL = Box("shell", limits=Limits(seconds=60))
 
@@ -178,7 +179,7 @@ def test_without_isolation_the_interface_is_the_same(tmp_path):
               limits=Limits(seconds=60), isolation="none")
     assert said(box, f"cat note {box.inside(tmp_path / 'note')}") == "here\nhere\n"
     handle = start(box, ["bash", "-c", f"setsid bash -c 'sleep 600; true' {token} & sleep 600"], parked=True)
-    assert comes_true(lambda: alive(token))
+    until(lambda: alive(token))
     handle.begin(replace(box.limits, seconds=0.5))
     assert handle.wait().ended == "timeout" and not alive(token)
 

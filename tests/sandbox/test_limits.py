@@ -14,7 +14,8 @@ import pytest
 
 from sandbox import handle as handles, pids, watchdog
 from sandbox.box import Box, Limits, Mount, run, start
-from tests.sandbox.help import ROOT, alive, comes_true, new_token, none_is_left, python
+from tests.sandbox.help import ROOT, alive, new_token, none_is_left, python
+from tests.waiting import until
 
 DEAF = "import signal, time\nfor s in (1, 2, 15): signal.signal(s, signal.SIG_IGN)\nprint('deaf', flush=True)\ntime.sleep(600)"
 
@@ -24,7 +25,7 @@ def test_a_timeout_leaves_no_process_even_of_deaf_daemons():
     code = f"import subprocess, sys\nsubprocess.Popen([sys.executable, '-c', {DEAF!r}, {token!r}], start_new_session=True)\n{DEAF}"
     said: list[bytes] = []
     handle = start(Box("method"), python(code, token), parked=True, on_output=said.append)
-    assert comes_true(lambda: b"".join(said).count(b"deaf") == 2), "it and its daemon"
+    until(lambda: b"".join(said).count(b"deaf") == 2), "it and its daemon"
     handle.begin(Limits(seconds=0.5))
     assert handle.wait().ended == "timeout" and not alive(token)
 

@@ -6,8 +6,7 @@ import json
 import socket
 import ssl
 import threading
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from state.spend import Spend
 from swarm.key import Key
 from swarm.proxy import Proxy
 from swarm.proxy_client import ProxyClient, listen_at
+from tests.waiting import until
 
 KEY = "sk-the-key-of-this-test-7c1f"
 MODEL = "claude-opus-5-5"
@@ -96,15 +96,6 @@ class Proxied:
     def settled(self, number: int) -> list[dict]:
         """The settled records, once there are so many."""
         return until(lambda: found if len(found := self.records("settled")) >= number else None)
-
-
-def until(look: Callable[[], Any]) -> Any:
-    """What `look()` finds, once it finds something: for what happens in files of another process."""
-    deadline = time.monotonic() + 60
-    while not (found := look()):
-        assert time.monotonic() < deadline, "it never came"
-        time.sleep(0.005)
-    return found
 
 
 def body(text: str = "go", model: str = MODEL, max_tokens: int = 1000, stream: bool = True, **more: Any) -> dict[str, Any]:

@@ -15,7 +15,8 @@ import pytest
 
 from state.files import append_jsonl
 from tests.messages_server import MessagesServer, cut, cut_before_headers, error, error_event, held, raw, turn
-from tests.swarm.proxied import MODEL, Proxied, body, raw_request, until
+from tests.swarm.proxied import MODEL, Proxied, body, raw_request
+from tests.waiting import until
 
 NINE = [f"agent{number}" for number in range(9)]
 INPUT, OUTPUT, WRITE = 4e-6, 20e-6, 5e-6

@@ -4,7 +4,6 @@ import json
 import os
 import re
 import signal
-import time
 
 import pytest
 
@@ -14,17 +13,16 @@ from state.paths import RunPaths
 from state.spend import Spend
 from tests.messages_server import MessagesServer
 from tests.scripted_research import agent_of, research
+from tests.waiting import until
 
 KEY = "-".join(("sk", "test", "not", "a", "real", "key"))  # in pieces: this file is part of every checkout
 AGENTS = 9
 
 
-def wait_for(condition, what, process=None, seconds=120.0):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert process is None or process.poll() is None, f"the run ended before {what}: {process.communicate()[0]}"
-        assert time.monotonic() < deadline, f"{what} did not happen within {seconds} s"
-        time.sleep(0.1)
+def see(process, condition, what):
+    """Wait for it while the process goes on."""
+    until(lambda: process.poll() is not None or condition(), what)
+    assert process.poll() is None, f"the run ended before {what}: {process.communicate()[0]}"
 
 
 def paid(checkout, server, name, *more):
@@ -40,11 +38,11 @@ def finished(smoke, module_checkout):
     with MessagesServer(research, bytes_a_token=1.0) as server:
         process = paid(module_checkout, server, "paid", "--budget", "2.5", "--share-after", "0.1")
         paths = RunPaths(module_checkout.folder / ".aar" / "runs" / "paid")
-        wait_for(lambda: paths.ledger.exists() and len(Ledger(paths.ledger).verdicts) >= 3, "three verdicts", process)
+        see(process, lambda: paths.ledger.exists() and len(Ledger(paths.ledger).verdicts) >= 3, "three verdicts")
         agent = json.loads(paths.state.read_text())["agents"]["agent-2"]["pid"]
         os.kill(agent, signal.SIGKILL)
         had = len(Ledger(paths.ledger).verdicts)
-        wait_for(lambda: len(Ledger(paths.ledger).verdicts) >= had + 2, "more verdicts", process)
+        see(process, lambda: len(Ledger(paths.ledger).verdicts) >= had + 2, "more verdicts")
         spent = Spend(paths.spend).dollars
         process.kill()
         process.communicate()

@@ -1,7 +1,6 @@
 """A machine that has no sandbox is to blame for it, and no submission is. What the evaluator says comes from a scripted process."""
 
 import threading
-import time
 
 import pytest
 
@@ -9,6 +8,7 @@ from state.files import append_jsonl, utc_now
 from swarm import scoring
 from swarm.scoring import Scoring
 from tests.view.made import make_run
+from tests.waiting import until
 
 EVALUATOR = """
 import json, sys
@@ -65,11 +65,6 @@ def start(tmp_path, monkeypatch):
         one.close()
 
 
-def wait_for(condition) -> None:
-    while not condition():
-        time.sleep(0.01)
-
-
 def asked(scored: Scoring) -> list[str]:
     file = scored.paths.root / "asked"
     return file.read_text().split() if file.exists() else []
@@ -77,21 +72,21 @@ def asked(scored: Scoring) -> list[str]:
 
 def test_want_of_sandboxes_does_not_count_as_attempts_of_a_submission(start):
     scored = start("problem(name) if len(asked) < 8 else verdict(name)", "s0001")
-    wait_for(lambda: "s0001" in scored.ledger.verdicts)
+    until(lambda: "s0001" in scored.ledger.verdicts)
     assert scored.ledger.verdicts["s0001"]["status"] == "scored" and len(asked(scored)) == 8
     assert scored.fatal is None and "no process is left" in scored.problems[-1] and not scored.rungs
 
 
 def test_a_machine_that_never_has_a_sandbox_ends_the_run_with_its_words(start):
     scored = start("problem(name)", "s0001", "s0002")
-    wait_for(lambda: scored.fatal or scored.ledger.verdicts)
+    until(lambda: scored.fatal or scored.ledger.verdicts)
     assert scored.fatal and "no process is left" in scored.fatal and not scored.ledger.verdicts
     assert max(map(asked(scored).count, ("s0001", "s0002"))) == scoring.MOST_TRIES
 
 
 def test_a_submission_that_has_no_sandbox_where_others_have_is_given_up_and_the_run_goes_on(start):
     scored = start("problem(name) if name == 's0001' or asked.count(name) < 3 else verdict(name)", "s0001", "s0002")
-    wait_for(lambda: len(scored.ledger.verdicts) == 2 or scored.fatal)
+    until(lambda: len(scored.ledger.verdicts) == 2 or scored.fatal)
     assert scored.fatal is None and asked(scored).count("s0001") == scoring.MOST_TRIES
     verdict = scored.ledger.verdicts["s0001"]
     assert verdict["status"] == "crashed" and "this machine has no sandbox for it" in verdict["error"] and "no process is left" in verdict["error"]
@@ -108,7 +103,7 @@ if first:
     sys.exit(1)
 """
     scored = start(body, "s0001")
-    wait_for(lambda: len(asked(scored)) >= 2 and not any(isinstance(thread, threading.Timer) for thread in threading.enumerate()))
+    until(lambda: len(asked(scored)) >= 2 and not any(isinstance(thread, threading.Timer) for thread in threading.enumerate()))
     scored.evaluator.submit({"submission": "s0002"})
-    wait_for(lambda: "s0002" in asked(scored))
+    until(lambda: "s0002" in asked(scored))
     assert asked(scored) == ["s0001", "s0001", "s0002"]

@@ -11,6 +11,7 @@ import psutil
 import pytest
 
 from state.files import append_jsonl
+from tests import waiting
 from tests.view.made import add, make_run, verdict, write_state
 from view.keeper import SHARE, ReportKeeper
 
@@ -47,12 +48,8 @@ def kept(paths, every=0.0):
         yield keeper
 
 
-def until(keeper, condition, seconds=60.0):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, f"not within {seconds} s: {keeper.paths.log.read_text() if keeper.paths.log.exists() else ''}"
-        keeper.update({})
-        time.sleep(0.05)
+def until(keeper, condition):
+    waiting.until(lambda: keeper.update({}) or condition(), lambda: keeper.paths.log.read_text() if keeper.paths.log.exists() else "it")
 
 
 @pytest.fixture
