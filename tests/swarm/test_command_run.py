@@ -14,7 +14,7 @@ from state.ledger import Ledger
 from state.paths import RunPaths
 from state.spend import Spend
 from tests.messages_server import MessagesServer, turn
-from tests.swarm.test_paid_run import wait_for
+from tests.swarm.test_paid_run import see
 
 KEY = "-".join(("sk", "test", "of", "a", "cli", "run"))  # in pieces: this file is part of every checkout
 CLI = """[command]
@@ -58,7 +58,7 @@ def finished(smoke, module_checkout, tmp_path_factory):
         )  # fmt: skip
         paths = RunPaths(module_checkout.folder / ".aar" / "runs" / "cli")
         try:
-            wait_for(lambda: paths.ledger.exists() and len(Ledger(paths.ledger).submissions) == 2, "two submissions", process)
+            see(process, lambda: paths.ledger.exists() and len(Ledger(paths.ledger).submissions) == 2, "two submissions")
             seen = environments()
             printed = process.communicate(timeout=200)[0]
         finally:
