@@ -18,7 +18,7 @@ with stopped_by_signals(asked):
         if asked.wait(0.0005):
             asked.clear()
             heard += 1
-print("over", flush=True)
+    print("over", flush=True)
 """
 
 
