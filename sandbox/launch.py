@@ -7,7 +7,6 @@ import socket
 import subprocess
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +17,7 @@ from sandbox.handle import MIB, Handle
 if TYPE_CHECKING:
     from sandbox.box import Box
 
-START_SECONDS = 30.0
+START_LOOKS, LOOK_SECONDS = 120, 0.25  # a pause of the machine is one look
 DATA_HEADROOM_MIB = 512  # so that slow growth meets the watchdog ("memory") and one huge array a MemoryError
 
 
@@ -55,10 +54,16 @@ def _launch_bwrap(box: Box, argv: list[str], door: int, streams: dict, pass_fds:
 
 def shake_hands(ours: socket.socket, popen: subprocess.Popen, bare_metal: bool) -> int | None:
     """Waits for pid 1 of the sandbox and returns its pid; None if it never came."""
-    ours.settimeout(START_SECONDS)
-    with suppress(TimeoutError, ConnectionResetError):
-        if ours.recv(1):
-            return popen.pid if bare_metal else watchdog.tree(popen.pid)[1]
+    ours.settimeout(LOOK_SECONDS)
+    for _ in range(START_LOOKS):
+        try:
+            if ours.recv(1):
+                return popen.pid if bare_metal else watchdog.tree(popen.pid)[1]
+        except TimeoutError:
+            continue
+        except ConnectionResetError:
+            pass
+        break
     return None
 
 
