@@ -14,7 +14,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
@@ -158,6 +158,8 @@ class WarmPool:
                 self.ready.put(start_one(self.box))
             except SandboxFailed:
                 self.ready.put(None)
+            if self.closed:  # meanwhile: nobody takes this one
+                self._leave()
 
     def take(self) -> WarmSandbox:
         """A sandbox that is ready for a job. Raises SandboxFailed where none can be started now."""
@@ -170,6 +172,10 @@ class WarmPool:
         self.closed = True
         self._wanted.release()
         self._thread.join(timeout=5)
-        while not self.ready.empty():
-            if (sandbox := self.ready.get()) is not None:
-                sandbox.close()
+        self._leave()
+
+    def _leave(self) -> None:
+        with suppress(queue.Empty):
+            while True:
+                if (sandbox := self.ready.get_nowait()) is not None:
+                    sandbox.close()

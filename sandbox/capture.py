@@ -5,6 +5,10 @@ import os
 import threading
 from collections.abc import Callable
 
+from state.threads import join_patiently
+
+MOST_SECONDS = 5.0
+
 
 class Capture:
     """Reads `descriptor` to its end in a thread of its own and keeps `limit` bytes, cut in the middle.
@@ -39,9 +43,9 @@ class Capture:
         finally:
             os.close(self._descriptor)
 
-    def text(self, wait_seconds: float) -> bytes:
-        """What was read, with a note where the middle is missing."""
-        self._thread.join(wait_seconds)
+    def text(self) -> bytes:
+        """What was read, with a note where the middle is missing. Waits for the end, but not for whoever keeps it open for seconds."""
+        join_patiently(self._thread, MOST_SECONDS)
         head, tail = bytes(self._head), bytes(self._tail)
         half = self._limit // 2
         cut = self.total - len(head) - min(len(tail), half)

@@ -121,8 +121,9 @@ class Handle:
         if not self._finished(timeout):
             raise TimeoutError(f"sandbox {self.pid} is still running after {timeout} s")
         if self._result is None:
-            output = self.capture.text(5.0) if self.capture else b""
-            if self._disk_is_over(max_age_seconds=1.0):
+            output = self.capture.text() if self.capture else b""
+            # Whoever was ended may have written on after the last walk: the next one would be charged with that.
+            if self._disk_is_over(max_age_seconds=0.0 if self._ended else 1.0):
                 self._ended = self._ended or "disk"
             self._result = Result(self.popen.returncode, output, self._over - (self._begun or self._over),
                                   self._peak / MIB, self._ended)

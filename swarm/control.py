@@ -20,6 +20,7 @@ from pydantic import Field, TypeAdapter
 
 from state.errors import UserError
 from state.paths import RunPaths
+from state.threads import join_patiently
 from swarm.people import People
 from swarm.sockets import Line, Listener, read_line, say_line
 
@@ -62,7 +63,7 @@ class Control:
                 say_line(connection, {"over": why})
                 connection.shutdown(socket.SHUT_RDWR)
         for thread in open_ones.values():
-            thread.join(LEAVE_SECONDS)
+            join_patiently(thread, LEAVE_SECONDS)
 
     def _take(self, connection: socket.socket) -> None:
         thread = threading.Thread(target=self._serve, args=(connection,), daemon=True, name="control-connection")

@@ -73,13 +73,20 @@ def main(port, path, command):
     threading.Thread(target=asyncio.run, args=(serve(listener, reachable(path)),), daemon=True).start()
     if os.getpriority(os.PRIO_PROCESS, 0) < NICENESS:  # of this thread and its children; the one that forwards stays quick
         os.setpriority(os.PRIO_PROCESS, 0, NICENESS)
+    child, early = None, []
+
+    def pass_on(number, _):
+        child.send_signal(number) if child else early.append(number)
+
+    for number in PASSED_ON:  # before there is a child, or a signal meanwhile would end this process alone
+        signal.signal(number, pass_on)
     try:
         child = subprocess.Popen(command)
     except OSError as error:
         print(f"aar: {command[0]} does not start: {error.strerror}", file=sys.stderr)
         return 127
-    for number in PASSED_ON:
-        signal.signal(number, lambda received, _: child.send_signal(received))
+    for number in early:
+        child.send_signal(number)
     code = child.wait()
     with contextlib.suppress(OSError):
         sys.stderr.flush()

@@ -36,8 +36,8 @@ from swarm.intact import Intact
 
 AGENTS, HONEST, VICTIM = 16, range(11, 16), "agent-16"
 """Agents 1 to 10 play the hack of their number; five submit the honest methods; the victim has what others may be after."""
-VERDICT_SECONDS = 120.0
-SCRIPT_SECONDS = 40.0
+VERDICT_SECONDS = 600.0
+SCRIPT_SECONDS, OUTSIDE_SECONDS = 40.0, 600.0
 
 
 @contextlib.contextmanager
@@ -124,7 +124,7 @@ class Range:
         look = "import runpy, sys; print(runpy.run_path(sys.argv[1])['hunt']() is not None)"
         environment = {"PATH": os.environ["PATH"], "AAR_HOME": str(aar_home())}
         command = [sys.executable, "-c", look, str(attack.file)]
-        done = subprocess.run(command, capture_output=True, text=True, cwd=self.paths.root, env=environment, timeout=60)
+        done = subprocess.run(command, capture_output=True, text=True, cwd=self.paths.root, env=environment, timeout=OUTSIDE_SECONDS)
         return done.stdout.strip().endswith("True")
 
     # -- scripts of agents --------------------------------------------------------------------------------------------
@@ -147,7 +147,7 @@ class Range:
         for record in self.desk.ledger.waiting():
             if record["agent"] == agent:
                 self._verdict(record["submission"])
-        other.join(timeout=30)
+        other.join()  # its sandbox has a limit of its own
         wrong = [line for line in said if line.startswith(GOT)] + before.broken()
         wrong += [] if answered.is_set() else ["another agent's door did not answer meanwhile"]
         mine = [one for one in list(self.desk.ledger.verdicts.values())[known:] if one["agent"] == agent]
@@ -180,7 +180,7 @@ class Range:
         command = [sys.executable, "-"] if attack.file.suffix == ".py" else ["bash", "-s"]
         places = {"PATH": os.environ["PATH"], "AAR_FORUM": str(self.paths.forum), "HOME": str(self.paths.root)}
         done = subprocess.run(
-            command, input=attack.file.read_text(encoding="utf-8"), capture_output=True, text=True, timeout=SCRIPT_SECONDS,
+            command, input=attack.file.read_text(encoding="utf-8"), capture_output=True, text=True, timeout=OUTSIDE_SECONDS,
             cwd=self.paths.worktree(agent), env={**places, **self._targets()},
         )  # fmt: skip
         return any(line.startswith(GOT) for line in done.stdout.splitlines())

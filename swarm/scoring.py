@@ -56,8 +56,8 @@ class Scoring:
 
     def start(self) -> None:
         """Start the evaluator and hand over what waits in the ledger."""
-        self.evaluator.start()
-        with self._changed:
+        with self._changed:  # before it is there: where it ends at once, another one is handed the same
+            self.evaluator.start()
             for record in self.ledger.waiting():
                 self._hand_over(record)
 

@@ -84,8 +84,12 @@ class Supervisor:
         return fallen
 
     def _start(self, worker: Worker) -> None:
-        worker.code, worker.state, worker.started = None, "running", time.monotonic()
-        self._ask({"start": worker.name})
+        self.prepare()
+        with self._ended:  # at once: it is one of this nursery before it is running, or the end of the last one would be its end
+            worker.nursery, worker.code, worker.state, worker.started = self._nursery, None, "running", time.monotonic()
+        if not self._tell({"start": worker.name}):  # and its end may have been noticed before this one was running in it
+            with self._ended:
+                worker.code = worker.code or 1
 
     def prepare(self) -> None:
         """Let the nursery import what agents need; it takes a while, and other things can be done meanwhile."""
@@ -97,25 +101,22 @@ class Supervisor:
                 )  # fmt: skip
             threading.Thread(target=self._listen, args=(self._nursery,), daemon=True, name="nursery").start()
 
-    def _ask(self, request: dict) -> None:
-        """Tell the nursery. Where it is gone, its end is noticed by `_listen`."""
-        self.prepare()
-        if "start" in request:
-            self.workers[request["start"]].nursery = self._nursery
+    def _tell(self, request: dict) -> bool:
+        """Tell the nursery; False where it is gone."""
         try:
             self._nursery.stdin.write(json.dumps(request).encode() + b"\n")
             self._nursery.stdin.flush()
         except BrokenPipeError:
-            pass
+            return False
+        return True
 
     def _listen(self, nursery: subprocess.Popen) -> None:
         for line in nursery.stdout:
             answer = json.loads(line)
+            worker = self.workers[answer.get("started") or answer["ended"]]
             with self._ended:
-                if "started" in answer:
-                    self.workers[answer["started"]].pid = answer["pid"]
-                else:
-                    self.workers[answer["ended"]].code = answer["code"]
+                if worker.nursery is nursery:  # else it is another process by now
+                    worker.pid, worker.code = answer["pid"], answer.get("code")
                 self._ended.notify_all()
         code = nursery.wait()
         with self._ended:  # with it all its agents have ended
@@ -153,6 +154,6 @@ class Supervisor:
         for number, wait in ((signal.SIGTERM, seconds), (signal.SIGKILL, 2.0)):
             for worker in alive:
                 if worker.code is None:
-                    self._ask({"signal": worker.name, "number": int(number)})
+                    self._tell({"signal": worker.name, "number": int(number)})
             with self._ended:
                 self._ended.wait_for(lambda: all(worker.code is not None for worker in alive), wait)

@@ -30,7 +30,7 @@ def ask(model, messages):
     headers = {"content-type": "application/json", "x-api-key": os.environ["ANTHROPIC_API_KEY"], "anthropic-version": "2023-06-01"}
     request = urllib.request.Request(os.environ["ANTHROPIC_BASE_URL"] + "/v1/messages", json.dumps(body).encode(), headers)
     try:
-        with urllib.request.urlopen(request, timeout=60) as answer:
+        with urllib.request.urlopen(request, timeout=600) as answer:
             return json.load(answer)
     except urllib.error.HTTPError as error:
         say(error={"message": f"API Error: {error.code} {json.load(error)['error']['message']}"})
@@ -66,7 +66,9 @@ def main():
         answer = ask(said.model, messages)
         messages.append({"role": "assistant", "content": answer["content"]})
         file.parent.mkdir(exist_ok=True)
-        file.write_text(json.dumps(messages))
+        whole = file.with_suffix(".new")  # it may be killed while it writes
+        whole.write_text(json.dumps(messages))
+        whole.replace(file)
         say(turn=len(messages) // 2, text="".join(part.get("text", "") for part in answer["content"]))
         blocks = [answered(part) for part in answer["content"] if part["type"] == "tool_use"]
 

@@ -7,6 +7,8 @@ import re
 import threading
 from pathlib import Path
 
+from state.threads import join_patiently
+
 FILE_BYTES = 8 << 20
 MOST_FILES = 64
 TAIL_BYTES = 20_000
@@ -46,7 +48,7 @@ class Output:
 
     def last_words(self) -> str:
         """The last line that says something, once everything that could write is dead."""
-        self._thread.join(5.0)
+        join_patiently(self._thread, 5.0)
         lines = self._tail.decode(errors="replace").strip().splitlines()
         return _CONTROL.sub("", _said(lines[-1]) if lines else "nothing").strip()[:200] or "nothing"
 

@@ -14,6 +14,9 @@ GATED = "acme/gated"
 SIZES: dict[tuple[str, str], int] = {("acme/huge", "model.safetensors"): 1 << 60}
 """What is said of files that are not as large as that."""
 
+PATIENT = {"HF_HUB_ETAG_TIMEOUT": "600", "HF_HUB_DOWNLOAD_TIMEOUT": "600"}
+"""For the environment of who asks: after its own ten seconds it would ask again, which is not what is counted."""
+
 
 @contextmanager
 def hub(models: dict[str, dict[str, bytes]]) -> Iterator[tuple[str, list[str]]]:

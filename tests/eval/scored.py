@@ -44,7 +44,7 @@ def scored_run(folder: Path, library: dict[str, str], submitted: dict[str, str],
             request = {"submission": f"s{number:04d}", "agent": "agent-1", "commit": head, "method": f"methods/{name}.py", "parents": []}
             append_jsonl(paths.ledger, {"kind": "submission", **request, "family": None, "time": utc_now()})
             evaluator.submit(request)
-            while (event := events.get(timeout=120))["event"] != "verdict":
+            while (event := events.get())["event"] != "verdict":
                 assert event["event"] in ("ready", "started", "diversity"), json.dumps(event) + (paths.evaluator / "log").read_text()
     finally:
         evaluator.stop()

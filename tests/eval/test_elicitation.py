@@ -59,7 +59,7 @@ def fit(w2s):
 def prepared(smoke):
     task = load_task("reviews").model_copy(update={
         "name": "smoke-prompts", "views": ("last:1",), "labelled": 24, "pool": 24, "search_draws": 1, "sealed_draws": 1,
-        "student_seeds": 1, "memory_mib": 3000, "max_tokens": 32,
+        "student_seeds": 1, "memory_mib": 3000, "fit_seconds": 600.0, "max_tokens": 32,
         "split": Split(validation=(0, 35), public=(500, 550), sealed=(3500, 3535), region=(6500, 6570)),
     })  # fmt: skip
     return prepare_small(task, prompts=True)

@@ -37,7 +37,7 @@ def engine(smoke):
 
 def run(engine: Engine, source: str, draws=(0,), groups=False, hangs_for=3.0, **options):
     # Only what hangs meets the wall clock: how long the rest takes is the machine's business.
-    seconds = hangs_for if "while True: pass" in source else 60.0
+    seconds = hangs_for if "while True: pass" in source else 600.0
     engine.task = engine.task.model_copy(update={"fit_seconds": seconds})
     found = replace(scan(source.encode(), "methods/x.py"), needs_groups=groups)
     return engine.run(source, "methods/x.py", list(draws), found, Slot(0), **options)
@@ -87,7 +87,7 @@ def test_after_all_of_them_an_honest_method_is_scored_as_ever(engine):
 
 def test_a_timeout_leaves_no_process(engine):
     source = f"{FIT}import os\n    for _ in range(3):\n        os.fork()\n    while True: pass\n"
-    seen, over = set(), threading.Event()
+    seen, over, looking_on = set(), threading.Event(), []
     original = engine._ask
 
     def look(outside):  # again and again, also when all of it is gone
@@ -96,7 +96,8 @@ def test_a_timeout_leaves_no_process(engine):
                 seen.update(outside.children(recursive=True))
 
     def looking(sandbox, *arguments):  # while the method runs, its children are there to be seen
-        threading.Thread(target=look, args=(psutil.Process(sandbox.handle.pid),), daemon=True).start()
+        looking_on.append(threading.Thread(target=look, args=(psutil.Process(sandbox.handle.pid),), daemon=True))
+        looking_on[-1].start()
         return original(sandbox, *arguments)
 
     engine._ask = looking
@@ -105,6 +106,8 @@ def test_a_timeout_leaves_no_process(engine):
     finally:
         engine._ask = original
         over.set()
+        for thread in looking_on:
+            thread.join()
     assert len(seen) > 8, "the control: the children did run"
     psutil.wait_procs(seen, timeout=10)
     assert not [process for process in seen if process.is_running()]

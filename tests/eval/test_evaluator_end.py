@@ -5,7 +5,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import psutil
@@ -15,6 +14,8 @@ from state.ledger import Ledger
 from tests.eval.homes import private_home
 from tests.eval.scored import scored_run
 from tests.eval.test_baselines import NAIVE
+from tests.sandbox.help import over
+from tests.waiting import until
 
 ROOT = Path(__file__).parents[2]
 LAST_LOOK = """
@@ -74,15 +75,11 @@ def test_an_evaluator_that_ends_while_it_scores_closes_no_pack_and_leaves_no_pro
     request = {"submission": "s0002", "agent": "agent-1", "commit": head, "method": "methods/slow.py", "parents": []}
     process.stdin.write(json.dumps(request) + "\n")
     process.stdin.flush()
-    while not packs_of(process.pid):
-        assert process.poll() is None
-        time.sleep(0.01)
+    until(lambda: process.poll() is not None or packs_of(process.pid), "a pack")
     inside = psutil.Process(process.pid).children(recursive=True)
     _, said = process.communicate()  # the end of its input
     assert inside and said.splitlines()[-1] != "0 packs" and said.splitlines()[-1].endswith(" packs")
-    for one in inside:
-        while one.is_running() and one.status() != psutil.STATUS_ZOMBIE:
-            time.sleep(0.01)
+    until(lambda: all(map(over, inside)), "the end of what it had started")
     assert not list((tmp_path / "tmp").iterdir())
 
 

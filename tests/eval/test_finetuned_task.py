@@ -17,7 +17,7 @@ from tests.home import prepare_small
 def prepared(smoke):
     task = smoke.task.model_copy(update={
         "name": "smoke-finetuned", "views": ("mean:1",), "student": "finetune", "verify_student": "probe", "labelled": 120,
-        "pool": 120, "search_draws": 1, "sealed_draws": 1, "student_seeds": 1, "memory_mib": 3000, "fit_seconds": 120.0,
+        "pool": 120, "search_draws": 1, "sealed_draws": 1, "student_seeds": 1, "memory_mib": 3000, "fit_seconds": 1200.0,
         "finetune": FineTuning(method="full", head="head", epochs=2, lr=2e-4, batch=16, max_tokens=24),
         "split": Split(validation=(0, 40), public=(500, 700), sealed=(3500, 3535), region=(6500, 6850)),
     })  # fmt: skip

@@ -14,7 +14,7 @@ from eval.models import describe_model, load_encoder, model_mounts, resolve_mode
 from sandbox.box import Box, Mount, run
 from state.errors import UserError
 from tests.conftest import ROOT
-from tests.eval.hub_server import COMMIT, hub
+from tests.eval.hub_server import COMMIT, PATIENT, hub
 from tests.sandbox.help import python
 
 OTHER_COMMIT = "f" * 40
@@ -80,7 +80,7 @@ def ask(cache: Path, *questions: tuple[str, str | None, bool], **environment: st
     """resolve_model in a process of its own: the hub's library reads its variables once."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith("HF_")}
     done = subprocess.run([sys.executable, "-c", ASK, json.dumps(questions)], capture_output=True, text=True, cwd=ROOT,
-                          env={**kept, "HF_HOME": str(cache.parent), "HF_HUB_CACHE": str(cache), **environment})
+                          env={**kept, "HF_HOME": str(cache.parent), "HF_HUB_CACHE": str(cache), **PATIENT, **environment})
     assert done.returncode == 0, done.stderr
     return [json.loads(line) for line in done.stdout.splitlines()]
 

@@ -31,7 +31,7 @@ def home(smoke, tmp_path_factory):
 
 def aar(home: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess:
     return subprocess.run([sys.executable, "aar.py", *arguments], cwd=ROOT, env={**os.environ, "AAR_HOME": str(home), **environment},
-                          stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=200)
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True)
 
 
 def write(folder: Path, rows: list[dict], sizes: tuple[int, int, int]) -> Path:

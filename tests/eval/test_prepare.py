@@ -20,6 +20,7 @@ from eval.prepared import PARTS, build_key, open_prepared
 from eval.task import FolderData, Prompts, TeacherSpec, load_task
 from state.errors import UserError
 from state.paths import aar_home
+from tests.sandbox.help import over
 
 ROOT = Path(__file__).parents[2]
 
@@ -203,7 +204,7 @@ def test_a_killed_preparation_takes_its_workers_along_and_goes_on_later_while_an
     first.communicate()
     assert workers
     for worker in workers:
-        while worker.is_running() and worker.status() != psutil.STATUS_ZOMBIE:
+        while not over(worker):
             time.sleep(0.05)
     secret, done = (private / "secret").read_bytes(), chunks()
     assert done and all(list(np.load(path)) == ["mean:6"] for path in done), "a torn chunk was left"

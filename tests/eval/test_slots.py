@@ -11,6 +11,7 @@ import pytest
 from eval.slots import Slot, Slots, check_torch, make_slots, wanted
 from sandbox.gpu import Device
 from state.errors import UserError
+from tests.waiting import until
 
 GPUS = [Device(number, minor, f"GPU-{number}", "Made Up") for number, minor in ((0, 3), (1, 0))]
 
@@ -56,7 +57,8 @@ def test_never_more_holders_than_slots_and_everybody_gets_one(tmp_path):
             with lock:
                 inside[0] += 1
                 most[0] = max(most[0], inside[0])
-            time.sleep(0.02)
+            until(lambda: most[0] >= 2, "that two hold a slot at once")
+            time.sleep(0.02)  # for a third one to come, if one could
             with lock:
                 inside[0] -= 1
                 served.append((number, slot.number))

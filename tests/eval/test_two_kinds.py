@@ -31,7 +31,7 @@ def prepared(smoke, tmp_path_factory):
     task = smoke.task.model_copy(update={
         "name": "two-kinds", "strong": str(save_tiny(home / "strong")), "views": ("last:2", "mean:1"), "teachers": (teacher,),
         "student": "probe", "verify_student": "finetune", "finetune": settings, "labelled": 30, "pool": 40, "search_draws": 2,
-        "sealed_draws": 1, "student_seeds": 1, "anchor_draws": 1, "memory_mib": 3000, "fit_seconds": 60.0, "verify_fit_seconds": 90.0,
+        "sealed_draws": 1, "student_seeds": 1, "anchor_draws": 1, "memory_mib": 3000, "fit_seconds": 600.0, "verify_fit_seconds": 900.0,
         "split": Split(validation=(0, 40), public=(500, 560), sealed=(3500, 3540), region=(6500, 6640)),
     })  # fmt: skip
     with pytest.MonkeyPatch.context() as patch:

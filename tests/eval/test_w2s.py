@@ -12,7 +12,7 @@ def small(n=40, d=6, seed=0):
     weak = np.stack([1 - positive, positive], 1)
     features = {"last:3": rng.normal(size=(n, d)).astype(np.float16), "mean:2": rng.normal(size=(n, d)).astype(np.float16)}
     fields = [{"text": text} for text in texts]
-    return W2S(texts, fields, np.arange(n), weak[None], features, "last:3", seed=1, seconds=5.0)
+    return W2S(texts, fields, np.arange(n), weak[None], features, "last:3", seed=1, seconds=3600.0)
 
 
 def test_a_text_that_is_not_in_the_pool_is_refused():
@@ -54,7 +54,7 @@ def test_students_of_a_draw_have_seeds_of_their_own_that_a_repetition_gives_agai
 def test_fits_are_counted_and_time_runs_out():
     w2s = small()
     w2s.student().fit(w2s.texts, w2s.weak)
-    assert w2s.budget.fits == 1 and 0 < w2s.budget.seconds_left <= 5
+    assert w2s.budget.fits == 1 and 0 < w2s.budget.seconds_left < 3600
 
 
 def test_render_fills_a_template_with_fields_and_answer():

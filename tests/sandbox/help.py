@@ -31,6 +31,13 @@ def alive(token: str) -> list[int]:
     return found
 
 
+def over(process: psutil.Process) -> bool:
+    """Whether a process is gone or a zombie. It may go between two questions about it."""
+    with suppress(psutil.NoSuchProcess):
+        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    return True
+
+
 def none_is_left(token: str) -> bool:
     """Waits for death, which is not instant after a SIGKILL."""
     return until(lambda: not alive(token), lambda: f"the end of {alive(token)}")

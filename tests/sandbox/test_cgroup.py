@@ -82,14 +82,13 @@ def test_what_a_killed_process_left_is_swept_and_what_lives_is_not(tmp_path):
 @pytest.mark.skipif(UNIFIED is None or not os.access(UNIFIED or "/", os.W_OK), reason="needs a cgroup2 that can be written to")
 @pytest.mark.skipif(cgroup.totals() == "cgroup v2", reason="here memory and pids are handed on: see the next test")
 def test_a_cgroup_without_a_memory_controller_is_refused_and_leaves_nothing():
-    before = set(os.listdir(UNIFIED))
-    sleeper = subprocess.Popen(["sleep", "60"])
+    sleeper = subprocess.Popen(["sleep", "600"])
     try:
         assert cgroup.confine(sleeper.pid, Limits(), within=Path(UNIFIED)) is None
     finally:
         sleeper.kill()
         sleeper.wait()
-    assert set(os.listdir(UNIFIED)) == before
+    assert not list(Path(UNIFIED).glob(f"aar-*-{sleeper.pid}"))  # other processes may make and remove theirs meanwhile
 
 
 @pytest.mark.skipif(cgroup.totals() != "cgroup v2", reason="needs memory and pids of cgroup v2, handed on to this user")
@@ -98,6 +97,6 @@ def test_the_kernel_bounds_the_memory_while_the_watchdog_does_not_look():
     code = "held = [bytearray(b'x' * (8 << 20)) for _ in range(60)]\nprint('held', flush=True)"
     handle = start(Box("method", limits=Limits(memory_mib=160)), python(code), parked=True)
     assert handle.group is not None and (handle.group / "memory.max").read_text().strip() == str(160 << 20)
-    result = handle.wait(60)
+    result = handle.wait()
     assert result.ended == "memory" and b"held" not in result.output
     assert not handle.group.exists()

@@ -155,7 +155,7 @@ def test_baits_that_are_hidden_are_out_of_reach_outside_and_still_watched_inside
     honeypot.hide()
     assert not honeypot.folder.exists() and honeypot.touched() == []
     handle.popen.stdin.close()
-    assert handle.wait(30).output == b"connected\n"
+    assert handle.wait().output == b"connected\n"
     assert honeypot.touched() == [*FILES[1:], f"{INSIDE}/evaluator.sock"]
 
 

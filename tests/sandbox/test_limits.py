@@ -12,7 +12,7 @@ import time
 import psutil
 import pytest
 
-from sandbox import handle as handles, pids, watchdog
+from sandbox import cgroup, handle as handles, pids, watchdog
 from sandbox.box import Box, Limits, Mount, run, start
 from tests.sandbox.help import ROOT, alive, new_token, none_is_left, python
 from tests.waiting import until
@@ -38,21 +38,23 @@ def test_a_daemon_dies_with_the_command_that_left_it():
 
 def test_slow_growth_of_memory_ends_it_and_one_huge_array_is_a_memory_error():
     box = Box("method", limits=Limits(seconds=60, memory_mib=200))
-    grown = run(box, python("held = []\nwhile True: held.append(bytearray(4 << 20))"))
-    assert grown.ended == "memory" and 150 < grown.peak_memory_mib < 200 + 512
+    # It stops before a MemoryError and stays until somebody has looked. Where the kernel counts, it may be over before a look.
+    grown = run(box, python("import time\nheld = [bytearray(4 << 20) for _ in range(90)]\ntime.sleep(600)"))
+    least = 150 if cgroup.totals() == "watchdog" else 0
+    assert grown.ended == "memory" and least <= grown.peak_memory_mib < 200 + 512
     huge = run(box, python("import numpy; numpy.ones(1 << 30)"))
     assert huge.ended is None and b"MemoryError" in huge.output
 
 
 def test_memory_counts_over_all_processes_together():
-    code = "import os, time\nfor _ in range(3): os.fork()\nheld = bytearray(os.urandom(1) * (40 << 20))\ntime.sleep(30)"
+    code = "import os, time\nfor _ in range(3): os.fork()\nheld = bytearray(os.urandom(1) * (40 << 20))\ntime.sleep(600)"
     assert run(Box("method", limits=Limits(seconds=60, memory_mib=200)), python(code)).ended == "memory"
 
 
 def test_memory_shared_by_many_processes_counts_once():
     code = ("import mmap, os, time\nheld = mmap.mmap(-1, 80 << 20); held.write(bytes(80 << 20))\n"
-            "for _ in range(3):\n  if os.fork() == 0: held[:] ; time.sleep(1); os._exit(0)\ntime.sleep(1.5)\nprint('done')")
-    assert run(Box("method", limits=Limits(seconds=60, memory_mib=400)), python(code)).output == b"done\n"
+            "for _ in range(3):\n  if os.fork() == 0: held[::4096]; time.sleep(1); os._exit(0)\ntime.sleep(1.5)\nprint('done')")
+    assert run(Box("method", limits=Limits(seconds=60, memory_mib=250)), python(code)).output == b"done\n"
 
 
 def test_files_in_tmp_are_memory_with_a_size():
@@ -62,20 +64,21 @@ def test_files_in_tmp_are_memory_with_a_size():
 
 
 def test_too_many_processes_end_it():
-    code = ("import os, time\ntry:\n  for _ in range(60):\n    if os.fork() == 0: time.sleep(30); os._exit(0)\n"
-            "except BlockingIOError: pass\ntime.sleep(30)")
+    code = ("import os, time\ntry:\n  for _ in range(60):\n    if os.fork() == 0: time.sleep(600); os._exit(0)\n"
+            "except BlockingIOError: pass\ntime.sleep(600)")
     assert run(Box("method", limits=Limits(seconds=60, processes=30)), python(code)).ended == "processes"
 
 
 def test_the_kernel_bounds_the_processes_while_the_watchdog_does_not_look():
-    # Parked: one look a second. The loop is finite on purpose: without the bound it must not hurt the machine.
-    code = ("import os, time\nn = 0\ntry:\n  for n in range(300):\n    if os.fork() == 0: time.sleep(5); os._exit(0)\n"
+    # It would let more pass. The loop is finite on purpose: without the bound it must not hurt the machine.
+    code = ("import os, sys, time\nsys.stdin.read()\nn = 0\ntry:\n  for n in range(300):\n    if os.fork() == 0: time.sleep(5); os._exit(0)\n"
             "except BlockingIOError: print('refused', n < 60, flush=True)")
     if os.getuid() == 0 and pids.cgroup_parent() is None:
         pytest.skip("root, and no cgroup can be made here: only the watchdog bounds processes")
-    handle = start(Box("method", limits=Limits(processes=30)), python(code), parked=True)
-    result = handle.wait(60)
-    assert b"refused True" in result.output
+    handle = start(Box("method", limits=Limits(processes=30)), python(code), stdin=subprocess.PIPE, parked=True)
+    handle.begin(Limits(processes=1000))
+    handle.popen.stdin.close()
+    assert b"refused True" in handle.wait().output
 
 
 def test_one_file_and_all_files_together_have_a_limit(tmp_path):
@@ -84,14 +87,14 @@ def test_one_file_and_all_files_together_have_a_limit(tmp_path):
     assert b"File too large" in run(box, python("open('huge', 'wb').write(bytes(9 << 20))")).output
     filled = run(box, ["bash", "-c", "for i in $(seq 12); do head -c 8M /dev/zero > part$i; done; sleep 30"])
     assert filled.ended == "disk"
-    cleaned = run(box, ["bash", "-c", "rm -f part* huge; sleep 1; echo clean"])
+    cleaned = run(box, ["bash", "-c", "sleep 1; rm -f part* huge; echo clean"])
     assert cleaned.ended is None and cleaned.output == b"clean\n", "a full folder can still be cleaned up"
 
 
 def test_a_file_without_a_name_counts_while_it_is_open(tmp_path):
     box = Box("shell", mounts=(Mount(tmp_path, "/aar/worktree", writable=True),), chdir="/aar/worktree",
               limits=Limits(seconds=60, disk_mib=16))
-    code = "import os, time\nf = open('x', 'wb'); os.unlink('x'); f.write(bytes(64 << 20)); f.flush(); time.sleep(30)"
+    code = "import os, time\nf = open('x', 'wb'); os.unlink('x'); f.write(bytes(64 << 20)); f.flush(); time.sleep(600)"
     assert run(box, python(code)).ended == "disk"
 
 
@@ -112,20 +115,22 @@ def test_endless_output_ends_it_without_filling_our_memory():
 
 
 def test_the_clock_of_a_parked_sandbox_starts_with_its_job():
-    handle = start(Box("method", limits=Limits(seconds=0.5)), ["sleep", "60"], parked=True)
+    handle = start(Box("method", limits=Limits(seconds=0.5)), ["sleep", "600"], parked=True)
     time.sleep(2)
     assert handle.poll() is None
     with pytest.raises(TimeoutError):
         handle.wait(0.1)
     handle.begin(Limits(seconds=1))
-    result = handle.wait(60)
+    result = handle.wait()
     assert result.ended == "timeout" and 1 <= result.seconds
 
 
 PAUSED = """
 import sys
 sys.path.insert(0, sys.argv[1])
+from sandbox import handle as handles
 from sandbox.box import Box, Limits, start
+handles.MOST_UNSEEN_SECONDS = 0.1  # so that neither the pause nor a slow machine costs much of the limit
 handle = start(Box("method"), ["bash", "-c", "read; for n in {1..10}; do sleep 0.05; done"], stdin=0, parked=True)
 handle.begin(Limits(seconds=float(sys.argv[2])))
 print("begun", flush=True)
@@ -134,7 +139,8 @@ print(handle.wait().ended, flush=True)
 
 
 def test_a_pause_of_everything_is_not_charged_to_the_code_inside():
-    limit = 4.0  # of which a pause may cost one second, and what comes after it takes half a second
+    assert handles.MOST_UNSEEN_SECONDS == 1.0
+    limit = 4.0  # of which what comes after the pause takes half a second
     starter = subprocess.Popen([sys.executable, "-c", PAUSED, str(ROOT), str(limit)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert starter.stdout.readline() == b"begun\n"
     paused = [psutil.Process(starter.pid), *psutil.Process(starter.pid).children(recursive=True)]
@@ -153,7 +159,7 @@ def test_a_look_that_is_late_because_this_process_works_is_charged_in_full_and_o
     idle = handles._Clock(0.2)
     time.sleep(0.4)
     assert idle.left() > 0
-    busy, end = handles._Clock(0.2), time.process_time() + 0.2
+    busy, end = handles._Clock(0.2), time.process_time() + 0.4  # the two clocks need not agree on 0.2 s
     while time.process_time() < end:
         pass
     assert busy.left() <= 0
@@ -178,7 +184,7 @@ def test_the_thread_that_started_it_may_end():
     assert handles[0].poll() is None
     handles[0].popen.stdin.write(b"still here")
     handles[0].popen.stdin.close()
-    assert handles[0].wait(60).output == b"still here\n"
+    assert handles[0].wait().output == b"still here\n"
 
 
 STARTER = """

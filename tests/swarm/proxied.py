@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import socket
 import ssl
-import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,8 @@ KEY = "sk-the-key-of-this-test-7c1f"
 MODEL = "claude-opus-5-5"
 NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 """Reading the certificates of the system takes longer than a call."""
+SECONDS = 240.0
+"""For an answer: longer than a machine stands still, and shorter than a test may take."""
 
 
 class Proxied:
@@ -37,19 +38,20 @@ class Proxied:
         for agent in agents:
             self.paths.agent(agent).mkdir(parents=True, exist_ok=True)
         self.events: list[dict] = []
-        self._changed = threading.Condition()
         self._clients: list[httpx2.Client] = []
+        self._listening: list[socket.socket] = []
         self.allowed = {agent: list(models) for agent in agents}
         self.inside: Proxy | None = None
         self.outside: ProxyClient | None = None
         if inside:
             orders = {"key": KEY, "auth": auth, "base_url": base_url, "models": self.allowed, "spend": str(self.paths.spend),
                       "limits": limits, "prices": prices or {}}  # fmt: skip
-            self.inside = Proxy(orders, self._heard)
+            self.inside = Proxy(orders, self.events.append)
             for agent in agents:
-                self.inside.listen(agent, listen_at(self.paths.model(agent)))
+                self._listening.append(listen_at(self.paths.model(agent)))
+                self.inside.listen(agent, self._listening[-1])
         else:
-            self.outside = ProxyClient(self.paths, self.allowed, Key(KEY, auth), base_url, limits, prices or {}, self._heard)
+            self.outside = ProxyClient(self.paths, self.allowed, Key(KEY, auth), base_url, limits, prices or {}, self.events.append)
             self.wait_for("ready")
 
     def __enter__(self) -> Proxied:
@@ -58,32 +60,26 @@ class Proxied:
     def __exit__(self, *_: object) -> None:
         for client in self._clients:
             client.close()
+        if self.inside is not None:
+            self.inside.ending.set()
+            for listening in self._listening:
+                listening.shutdown(socket.SHUT_RDWR)  # its thread ends, and gives the descriptor back
         if self.outside is not None:
             self.outside.close()
 
-    def _heard(self, event: dict) -> None:
-        with self._changed:
-            self.events.append(event)
-            self._changed.notify_all()
-
     def wait_for(self, event: str, number: int = 1) -> dict:
         """The event of that name, the `number`-th."""
-        def found() -> list[dict]:
-            return [one for one in self.events if one["event"] == event]
-
-        with self._changed:
-            assert self._changed.wait_for(lambda: len(found()) >= number, timeout=60), f"no {event} among {self.events}"
-            return found()[number - 1]
+        return until(lambda: [one for one in self.events if one["event"] == event][number - 1 : number], lambda: f"{event} among {self.events}")[0]
 
     def client(self, agent: str = "alpha") -> httpx2.Client:
         """A client that talks to the agent's socket."""
-        client = httpx2.Client(transport=httpx2.HTTPTransport(uds=str(self.paths.model(agent)), verify=NO_TLS), base_url="http://proxy", timeout=60)
+        client = httpx2.Client(transport=httpx2.HTTPTransport(uds=str(self.paths.model(agent)), verify=NO_TLS), base_url="http://proxy", timeout=SECONDS)
         self._clients.append(client)
         return client
 
     def connection(self, agent: str = "alpha") -> socket.socket:
         connection = socket.socket(socket.AF_UNIX)
-        connection.settimeout(60)
+        connection.settimeout(SECONDS)
         connection.connect(str(self.paths.model(agent)))
         return connection
 

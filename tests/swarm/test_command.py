@@ -31,7 +31,9 @@ def bash(command, text=""):
 
 
 @pytest.fixture
-def folder(tmp_path):
+def folder(tmp_path, monkeypatch):
+    for name in ("LOST_SECONDS", "SHORT_SECONDS"):  # every run is a short one here, however slow the machine is, or paused
+        monkeypatch.setattr(f"swarm.researchers.command.{name}", float("inf"))
     return agent_folder(tmp_path / "run")
 
 
@@ -118,7 +120,7 @@ def test_news_is_told_once_and_also_after_a_restart(folder, model, door):
 def test_a_killed_agent_takes_the_cli_with_it_and_the_next_one_goes_on_in_its_session(folder, model):
     token = new_token()
     os.mkfifo(folder / "worktree" / "at-work")
-    working = f"echo yes > at-work; bash -c 'sleep 1000; true' {token}"
+    working = f"bash -c 'echo yes > at-work; sleep 1000; true' {token}"
     server = model([bash("echo first"), bash(working), turn("I go on.")])
     command = [sys.executable, "-m", "tests.swarm.command_driver", str(folder), json.dumps({"command": SCRIPTED})]
     with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE) as process:

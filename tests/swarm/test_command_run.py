@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import sys
+import threading
 
 import psutil
 import pytest
@@ -13,7 +14,7 @@ from state.files import read_jsonl
 from state.ledger import Ledger
 from state.paths import RunPaths
 from state.spend import Spend
-from tests.messages_server import MessagesServer, turn
+from tests.messages_server import MessagesServer, held, turn
 from tests.swarm.test_paid_run import see
 
 KEY = "-".join(("sk", "test", "of", "a", "cli", "run"))  # in pieces: this file is part of every checkout
@@ -31,10 +32,11 @@ TURNS = len(WORK) + 3
 """Of each agent: a session with all of WORK, and two runs that go on with it."""
 
 
-def work(call):
-    """The next of WORK in each session, and then an end of the CLI's run."""
+def work(call, looked):
+    """The next of WORK in each session, and then an end of the CLI's run. Behind the submission it is held until `looked` is set."""
     done = sum(block["type"] == "tool_use" for message in call.body["messages"] if message["role"] == "assistant" for block in message["content"])
-    return turn("I try.", tools=[("bash", {"command": WORK[done]})]) if done < len(WORK) else turn("Enough for now.")
+    reply = turn("I try.", tools=[("bash", {"command": WORK[done]})]) if done < len(WORK) else turn("Enough for now.")
+    return held(reply, 0, looked) if done >= 2 else reply
 
 
 def environments() -> dict[int, bytes]:
@@ -51,16 +53,18 @@ def finished(smoke, module_checkout, tmp_path_factory):
     cli = tmp_path_factory.mktemp("programs") / "cli.py"
     cli.write_bytes((module_checkout.folder / "tests" / "scripted_cli.py").read_bytes())
     (module_checkout.folder / "aar.toml").write_text(CLI.format(python=json.dumps(sys.executable), cli=json.dumps(str(cli))))
-    with MessagesServer(work, bytes_a_token=4.0) as server:
+    looked = threading.Event()
+    with MessagesServer(lambda call: work(call, looked), bytes_a_token=4.0) as server:
         process = module_checkout.start(
             "--models", "opus:1,sonnet:1", "--task", "smoke", "--researcher", "command", "--run", "cli", "--no-verify", "--yes", "--budget", "5",
             "--agent-turns", str(TURNS), env={**os.environ, "ANTHROPIC_API_KEY": KEY, "ANTHROPIC_BASE_URL": server.url},
         )  # fmt: skip
         paths = RunPaths(module_checkout.folder / ".aar" / "runs" / "cli")
         try:
-            see(process, lambda: paths.ledger.exists() and len(Ledger(paths.ledger).submissions) == 2, "two submissions")
+            see(process, lambda: paths.ledger.exists() and len(Ledger(paths.ledger).submissions) >= 2, "two submissions")
             seen = environments()
-            printed = process.communicate(timeout=200)[0]
+            looked.set()
+            printed = process.communicate()[0]
         finally:
             process.kill()
         assert process.returncode == 0, printed
@@ -94,7 +98,8 @@ def test_the_key_is_in_no_process_but_the_operators_start_in_no_file_and_no_git_
     assert {call.key for call in server.calls} == {KEY}
     inside = [pid for pid, said in seen.items() if b"AAR_AGENT=" in said]
     assert inside, "the control: sandboxes were seen"
-    assert [pid for pid, said in seen.items() if KEY.encode() in said] == [operator], "as SECURITY.md says"
+    # A program that the operator is just starting has its environment, and its arguments, until it is another one.
+    assert {said for said in seen.values() if KEY.encode() in said} == {seen[operator]}, "as SECURITY.md says"
     assert KEY not in printed and KEY not in checkout.git("log", "--all", "-p", "--format=%B")
     for file in paths.root.rglob("*"):
         assert not file.is_file() or file.is_symlink() or KEY.encode() not in file.read_bytes(), file

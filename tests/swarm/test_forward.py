@@ -15,6 +15,7 @@ import pytest
 from sandbox.box import Box, Limits, Mount, run
 from swarm import forward
 from tests.sandbox.help import python
+from tests.waiting import until
 
 BIG = 8 << 20
 
@@ -53,14 +54,15 @@ def digest_then_echo(connection):
 def forwarded(path, code, *more, port=8199, **options):
     """Outcome of python `code` that runs behind the forwarder, outside of any sandbox."""
     command = [sys.executable, "-I", "-S", forward.__file__, str(port), str(path), "--", *python(code, *more)]
-    return subprocess.run(command, capture_output=True, timeout=60, stdin=subprocess.DEVNULL, **options)
+    return subprocess.run(command, capture_output=True, stdin=subprocess.DEVNULL, **options)
 
 
 @pytest.fixture
 def port():
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return found.getsockname()[1]
+    with socket.socket() as kept:  # bound, not listening: nobody else is given its number, and the forwarder may listen there
+        kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        kept.bind(("127.0.0.1", 0))
+        yield kept.getsockname()[1]
 
 
 CLIENT = """
@@ -105,7 +107,7 @@ def test_a_caller_that_goes_away_in_mid_stream_is_noticed_behind_the_socket(tmp_
     code = "import socket, sys; line = socket.create_connection(('127.0.0.1', int(sys.argv[1]))); line.recv(1); line.close(); sys.stdin.read()"
     command = [sys.executable, forward.__file__, str(port), str(serve(tmp_path, endless)), "--", *python(code, str(port))]
     with subprocess.Popen(command, stdin=subprocess.PIPE) as process:
-        assert noticed.wait(30) and process.poll() is None
+        assert until(noticed.is_set, "the notice") and process.poll() is None
         process.stdin.close()
 
 
@@ -117,7 +119,7 @@ def test_a_slow_reader_holds_the_stream_back_and_memory_stays_small(tmp_path, po
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process, contextlib.ExitStack() as lines:
         assert process.stdout.readline() == b"ready\n"
         slow, flood, quick, echo = (
-            lines.enter_context(line) for _ in range(2) for line in (socket.create_connection(("127.0.0.1", port)), behind.get(timeout=60))
+            lines.enter_context(line) for _ in range(2) for line in (socket.create_connection(("127.0.0.1", port)), behind.get())
         )
         flood.setblocking(False)
         while still < 200:
@@ -161,22 +163,43 @@ def test_the_exit_code_of_the_command_comes_back(tmp_path, port, code, exit_code
 
 def test_a_command_that_is_not_there_is_one_line(tmp_path, port):
     command = [sys.executable, forward.__file__, str(port), str(tmp_path / "nobody.sock"), "--", "/no/such/cli"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (127, "aar: /no/such/cli does not start: No such file or directory\n")
 
 
 def test_a_signal_goes_on_to_the_command(tmp_path, port):
     code = """
-import signal, sys
+import signal, sys, time
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(42))
 print("ready", flush=True)
-signal.pause()
+while True:
+    time.sleep(0.1)
 """
     command = [sys.executable, forward.__file__, str(port), str(tmp_path / "nobody.sock"), "--", *python(code)]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         assert process.stdout.readline() == b"ready\n"
         process.send_signal(signal.SIGTERM)
-        assert process.wait(30) == 42
+        assert process.wait() == 42
+
+
+def test_a_signal_that_comes_before_there_is_a_command_goes_on_to_it_too(tmp_path, port):
+    slow_start = """
+import os, subprocess, sys, time
+from swarm import forward
+made = subprocess.Popen
+def slowly(command):
+    print("making", flush=True)
+    sys.stdin.readline()
+    return made(command)
+subprocess.Popen = slowly
+os._exit(forward.main(int(sys.argv[1]), sys.argv[2], ["sleep", "1000"]))
+"""
+    command = [sys.executable, "-c", slow_start, str(port), str(tmp_path / "nobody.sock")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout.readline() == b"making\n"
+        process.send_signal(signal.SIGTERM)
+        process.communicate(b"\n")
+        assert process.returncode == 128 + signal.SIGTERM, "not its own end, but what became of the command"
 
 
 def test_inside_a_sandbox_the_port_leads_out_and_no_other_service_of_the_machine_is_reached(tmp_path):

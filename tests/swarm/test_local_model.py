@@ -47,7 +47,7 @@ def url(tmp_path_factory):
         assert said.startswith("http://127.0.0.1:"), f"the server did not start: {said!r}"
         yield said
         server.stdin.close()
-        server.wait(timeout=60)
+        server.wait()
     model.unlink()
 
 

@@ -7,6 +7,7 @@ import pytest
 from swarm.care import say_in_forum
 from swarm.news import news_for
 from tests.swarm.opened import NAIVE, Run
+from tests.waiting import until
 
 
 @pytest.fixture(scope="module")
@@ -46,8 +47,7 @@ def test_a_new_best_of_another_is_told_and_a_verdict_that_nobody_waited_for(run)
     assert any(verdict["submission"] in item["text"] for item in news)
     assert "verdict" not in kinds(news_for(run.desk, "agent-2", other)[0]), "it was told by --wait"
     outcome = run.sh("cat > methods/y.py && aar submit methods/y.py --json", NAIVE.replace("{l2}", "3.0"), agent="agent-2")
-    run.desk.wait(json.loads(outcome.output)["submission"], 60)
-    run.desk.waited_for.clear()  # this test waited, not the agent
+    until(lambda: json.loads(outcome.output)["submission"] in run.desk.ledger.verdicts)
     assert "verdict" in kinds(news_for(run.desk, "agent-2", other)[0])
 
 

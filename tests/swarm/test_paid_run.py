@@ -49,7 +49,7 @@ def finished(smoke, module_checkout):
         resumed = module_checkout.start(
             "resume", "paid", "--yes", env={**os.environ, "ANTHROPIC_API_KEY": KEY}
         )
-        printed = resumed.communicate(timeout=200)[0]
+        printed = resumed.communicate()[0]
         assert resumed.returncode == 0, printed
         yield module_checkout, paths, server, printed, spent
 

@@ -15,6 +15,7 @@ from swarm.create import Options, create_run
 from swarm.people import People, make_person
 from swarm.run import operate
 from tests.swarm.opened import Run
+from tests.waiting import until
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +115,7 @@ def test_whoever_is_there_when_it_ends_is_told_why_and_has_left(run):
         assert json.loads(lines.readline()) == {"name": "ada", "again": True} and list(people.present) == ["ada"]
         control.close("it was stopped")
         assert json.loads(lines.readline()) == {"over": "it was stopped"} and lines.readline() == b""
-    assert not people.present
+    until(lambda: not people.present)  # who closes does not wait for ever until that is noted
 
 
 def test_a_run_without_agents_is_made_and_operated_only_to_be_kept_open(smoke, module_checkout, monkeypatch):

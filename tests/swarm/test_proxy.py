@@ -1,6 +1,8 @@
 """The model proxy: what goes through it goes through unchanged and at once, and nothing else goes through."""
 
+import contextlib
 import json
+import math
 import os
 import signal
 import socket
@@ -20,7 +22,8 @@ from state.paths import RunPaths
 from swarm.proxy import MOST_EVENTS, MOST_FREE
 from swarm.sockets import listen_at
 from tests.messages_server import MessagesServer, cut_before_headers, error, held, raw, turn
-from tests.swarm.proxied import KEY, MODEL, NO_TLS, Proxied, body, raw_request
+from tests.swarm.proxied import KEY, MODEL, NO_TLS, SECONDS, Proxied, body, raw_request
+from tests.waiting import until
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -57,8 +60,9 @@ def test_the_sdk_streams_through_it_with_the_key_that_only_the_proxy_has(server,
     assert [record["output_tokens"] for record in spent] == [message.usage.output_tokens] * 2 and all(record["complete"] for record in spent)
 
 
-def test_calls_that_cost_nothing_have_a_limit_for_each_agent(server, tmp_path):
-    with Proxied(tmp_path, server.url, ("alpha", "beta")) as proxied:
+def test_calls_that_cost_nothing_have_a_limit_for_each_agent(server, tmp_path, monkeypatch):
+    monkeypatch.setattr("swarm.proxy.QUIET_SECONDS", math.inf)  # however long these take
+    with Proxied(tmp_path, server.url, ("alpha", "beta"), inside=True) as proxied:
         client = proxied.client("alpha")
         answers = [client.get("/v1/models").status_code for _ in range(MOST_FREE + 2)]
         assert answers == [200] * MOST_FREE + [429] * 2
@@ -76,7 +80,7 @@ def test_a_stream_is_passed_on_as_it_comes_and_byte_for_byte(tmp_path):
                 gate.set()
                 through = first + b"".join(chunks)
         gate.set()
-        direct = httpx2.Client(verify=NO_TLS).post(server.url + "/v1/messages", json=body(), headers={"x-api-key": "other"}).content
+        direct = httpx2.Client(verify=NO_TLS, timeout=SECONDS).post(server.url + "/v1/messages", json=body(), headers={"x-api-key": "other"}).content
         assert through.replace(b"msg_00000001", b"msg_00000002") == direct
 
 
@@ -187,7 +191,8 @@ def test_the_responses_api_is_not_sent_what_its_server_would_fetch(server, clien
     assert (response.status_code, response.headers["aar-refused"]) == (400, "request") and len(server.requests) == before
 
 
-def test_an_agent_that_is_refused_in_ever_other_words_does_not_fill_the_ledger(server, tmp_path):
+def test_an_agent_that_is_refused_in_ever_other_words_does_not_fill_the_ledger(server, tmp_path, monkeypatch):
+    monkeypatch.setattr("swarm.proxy.QUIET_SECONDS", math.inf)  # however long these take
     with Proxied(tmp_path, server.url, ("alpha", "beta"), inside=True) as proxied:
         client = proxied.client()
         for number in range(2 * MOST_EVENTS):
@@ -309,7 +314,8 @@ def test_the_key_stands_in_no_argument_no_environment_and_no_file(proxied, clien
     assert client.post("/v1/messages", json=body()).status_code == 200
     assert places_with(KEY, proxied.paths.root) == []
     planted = "planted-where-a-key-must-not-be"
-    with Popen([sys.executable, "-c", "input()", planted], env={"KEY": planted}, stdin=PIPE) as control:
+    with Popen([sys.executable, "-c", "print(flush=True); input()", planted], env={"KEY": planted}, stdin=PIPE, stdout=PIPE) as control:
+        control.stdout.readline()  # until it is a program of its own, it has no arguments that can be seen
         (proxied.paths.root / "planted").write_text(planted)
         found = places_with(planted, proxied.paths.root)
         control.communicate(b"\n")
@@ -384,8 +390,6 @@ def test_the_proxy_ends_with_the_one_that_started_it(tmp_path):
         with Popen([sys.executable, "-c", code], stdout=PIPE, cwd=ROOT) as starter:
             pid = int(starter.stdout.readline())
         assert starter.returncode == -signal.SIGKILL
-        try:
-            psutil.Process(pid).wait(timeout=60)
-        except psutil.NoSuchProcess:
-            pass
-        assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+        with contextlib.suppress(psutil.NoSuchProcess):
+            proxy = psutil.Process(pid)
+            until(lambda: not proxy.is_running() or proxy.status() == psutil.STATUS_ZOMBIE)

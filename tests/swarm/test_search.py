@@ -44,7 +44,6 @@ class PlainHands:
             text=True,
             cwd=self.worktree,
             env=self.env,
-            timeout=seconds,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
         )

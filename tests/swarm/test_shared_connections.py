@@ -13,7 +13,7 @@ import pytest
 
 from swarm.upstream import Upstream, cut
 from tests.messages_replies import events_of
-from tests.swarm.proxied import Proxied, body, raw_request
+from tests.swarm.proxied import SECONDS, Proxied, body, raw_request
 
 ROUNDS, MOST_ROUNDS = 5, 50
 """So often a connection has to have changed hands, in so many tries."""
@@ -61,7 +61,7 @@ def api():
     """`half()`: over which connection the next half of an answer went out, and the event that lets the rest of it go."""
     with ThreadingHTTPServer(("127.0.0.1", 0), Api) as server:
         server.daemon_threads, server.url, server.halves = True, f"http://127.0.0.1:{server.server_port}", queue.Queue()
-        server.half = lambda: server.halves.get(timeout=60)
+        server.half = lambda: server.halves.get(timeout=SECONDS)
         threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         yield server
         server.shutdown()
@@ -97,7 +97,8 @@ def test_one_who_hangs_up_before_its_call_is_written_down_does_not_end_the_one_t
         assert shared == ROUNDS and proxied.events == []
 
 
-def test_an_answer_that_is_over_cuts_nothing_and_one_that_comes_ends_at_once(api):
+def test_an_answer_that_is_over_cuts_nothing_and_one_that_comes_ends_at_once(api, monkeypatch):
+    monkeypatch.setattr("swarm.upstream.IDLE_SECONDS", 3600.0)  # a machine that stands still keeps its connection
     upstream = Upstream(api.url, "", "x-api-key")
 
     def begun(number: int) -> tuple:

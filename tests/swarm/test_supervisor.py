@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import time
 
 import psutil
@@ -13,6 +14,7 @@ from state.paths import RunPaths
 from swarm.create import Options, create_run, write_toml
 from swarm.researchers import PARKED
 from swarm.supervisor import MOST_FALLS, Supervisor
+from tests import waiting
 
 
 @pytest.fixture
@@ -39,7 +41,7 @@ def supervise(made, paths: RunPaths, **options) -> Supervisor:
     return supervisor
 
 
-MOST_LOOKS = 3000
+MOST_LOOKS = 6000
 """Until something has come about: a count, for on a busy machine a look takes longer too."""
 
 
@@ -109,6 +111,26 @@ def test_agents_of_a_nursery_that_was_replaced_before_its_end_was_noticed_start_
         supervisor.prepare()
         assert supervisor._nursery is not nursery
     until(supervisor, lambda: alive(supervisor) and all(worker.restarts for worker in supervisor.workers.values()))
+
+
+def test_the_end_of_a_nursery_is_no_end_of_an_agent_that_another_one_starts_just_then(run, supervisors, monkeypatch):
+    supervisor = held(run, supervisors)
+    nursery, worker, heard = supervisor._nursery, supervisor.workers["agent-1"], []
+    supervisor._ended.acquire()  # so that nobody hears of the end meanwhile
+    nursery.kill()
+    while nursery.poll() is None:
+        time.sleep(0.01)
+    worker.state, worker.next_start, made = "resting", 0.0, subprocess.Popen
+
+    def slowly(*arguments, **options):  # the end is heard of while the next one is being made
+        supervisor._ended.release()
+        waiting.until(lambda: supervisor.workers["agent-3"].code is not None)
+        heard.append(supervisor.workers["agent-3"].code)
+        return made(*arguments, **options)
+
+    monkeypatch.setattr("swarm.supervisor.subprocess.Popen", slowly)
+    supervisor._start(worker)
+    assert heard and worker.state == "running" and worker.code is None and worker.nursery is supervisor._nursery
 
 
 def test_an_agents_hours_end_over_its_lives(run, supervisors):

@@ -41,7 +41,7 @@ def _run(folder: Path) -> str:
     """It ends when its agents may submit no more. Its base has a parent, which its repository lacks."""
     checkout = Checkout(folder)
     checkout.git("commit", "--quiet", "--allow-empty", "-m", "second")
-    limits = ("--minutes", "5", "--submissions", str(SUBMISSIONS))
+    limits = ("--minutes", "60", "--submissions", str(SUBMISSIONS))
     code, printed = checkout.aar("--agents", str(AGENTS), "--task", "smoke", "--run", NAME, "--seed", "1", *limits, seconds=400)
     assert code == 0, printed
     assert (paths_in(folder).board / "verification.md").exists() and (paths_in(folder).repo / "shallow").exists(), printed

@@ -7,16 +7,20 @@ import pty
 import subprocess
 import sys
 import threading
+import time
+from types import SimpleNamespace
 
 import pytest
 from filelock import FileLock
 
+import view.status
 from state.files import append_jsonl, utc_now
 from state.ledger import Ledger
 from tests.view.made import HOSTILE, add, make_run, verdict, write_state
 from tests.view.terminal import ROOT, Shown
+from tests.waiting import until
 from view.status import Follower
-from view.watch import what_happened
+from view.watch import LAST_LOOKS, _follow, what_happened
 
 WATCH = "from state.paths import RunPaths; from view.watch import watch; watch(RunPaths({root!r}), every={every})"
 
@@ -24,21 +28,29 @@ WATCH = "from state.paths import RunPaths; from view.watch import watch; watch(R
 class Piped:
     """The same in a pipe; its lines as they come."""
 
-    def __init__(self, paths, every=0.05):
-        code = WATCH.format(root=str(paths.root), every=every)
+    def __init__(self, paths):
+        code = WATCH.format(root=str(paths.root), every=0.05)
         self.process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT)
-        self.text, self._changed = "", threading.Condition()
-        threading.Thread(target=self._read, daemon=True).start()
+        self.text = ""
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
 
     def _read(self):
         for line in self.process.stdout:
-            with self._changed:
-                self.text += line
-                self._changed.notify_all()
+            self.text += line
 
-    def see(self, words, seconds=120.0):
-        with self._changed:
-            assert self._changed.wait_for(lambda: words in self.text, seconds), self.text
+    def see(self, words):
+        until(lambda: words in self.text, lambda: f"{words!r} never came:\n{self.text}\nThis")
+
+    def ended(self):
+        """Its exit code, when it has ended and all that it printed was read."""
+        until(lambda: not self._reader.is_alive(), lambda: f"an end after\n{self.text}\n")
+        return self.process.wait()
+
+
+def exit_code(process):
+    until(lambda: process.poll() is not None, "its end")
+    return process.returncode
 
 
 def files_of(paths) -> dict:
@@ -86,9 +98,8 @@ def test_in_a_pipe_the_text_comes_again_only_when_something_happened_behind_an_e
         add(paths, verdict("s0001", pgr=0.6, method=HOSTILE))
         piped.see("0.60 [0.55, 0.65]")
         write_state(paths, "finished")
-    assert piped.process.wait(30) == 0 and piped.process.stderr.read() == ""
-    piped.see("run first: finished")
-    assert "\x1b" not in piped.text
+    assert piped.ended() == 0 and piped.process.stderr.read() == ""
+    assert "run first: finished" in piped.text and "\x1b" not in piped.text
     pictures = piped.text.split("\n\nrun first: ")  # a picture has empty lines of its own, but no such beginning
     assert len(pictures) == piped.text.count("run first: ") <= 4, piped.text
 
@@ -109,6 +120,26 @@ def test_clocks_and_money_are_no_news_but_a_verdict_a_problem_and_a_parked_agent
     assert now() != before
 
 
+@pytest.mark.parametrize("busy", [False, True], ids=["paused", "busy"])
+def test_the_next_verdict_waits_where_working_them_out_took_a_core_long_and_not_where_the_machine_stood_still(busy, tmp_path, monkeypatch):
+    paths, work_out = make_run(tmp_path), view.status.told
+
+    def slowly(*arguments):
+        end = time.thread_time() + 0.2
+        time.sleep(0.0 if busy else 0.2)
+        while busy and time.thread_time() < end:
+            pass
+        return work_out(*arguments)
+
+    monkeypatch.setattr("view.status.told", slowly)
+    monkeypatch.setattr("view.status.SHARE", 0.0001)
+    follower = Follower(paths)
+    first = follower.told(at_once=False)
+    add(paths, verdict("s0001"))
+    follower.ledger.refresh()
+    assert (follower.told(at_once=False) is first) == busy
+
+
 def test_a_reader_who_goes_away_ends_it_without_a_word(tmp_path):
     paths = make_run(tmp_path)
     write_state(paths, "running")
@@ -117,7 +148,7 @@ def test_a_reader_who_goes_away_ends_it_without_a_word(tmp_path):
         piped.stdout.readline()
         piped.stdout.close()
         add(paths, verdict("s0001"))
-        assert piped.wait(30) == 0 and piped.stderr.read() == b""
+        assert exit_code(piped) == 0 and piped.stderr.read() == b""
 
 
 def test_a_watch_stays_through_the_verification_and_shows_how_far_it_is(tmp_path):
@@ -126,17 +157,33 @@ def test_a_watch_stays_through_the_verification_and_shows_how_far_it_is(tmp_path
     add(paths, verdict("s0001", pgr=0.6))
     write_state(paths, "running")
     with FileLock(paths.lock):
-        watched = Piped(paths, every=1.0)  # it leaves after three looks at a run that is over and not yet held by who verifies it
+        watched = Piped(paths)
         watched.see("run first: running")
-        write_state(paths, "finished")
-    with FileLock(paths.lock):  # as `verify` holds it
-        Ledger(paths.ledger).append("event", event="sealed-opening", agent=None, detail="s0001, s0002 (control)")
-        watched.see("finished, 0 of 2 scored on the sealed part")
-        append_jsonl(paths.evaluator / "sealed.jsonl", {**verdict("s0001", pgr=0.44), "control": False, "openings": 1, "time": utc_now()})
-        watched.see("1 of 2 scored on the sealed part")
+        Ledger(paths.ledger).append("event", event="sealed-opening", agent=None, detail="s0001, s0002 (control), s0003, s0004, s0005")
+        write_state(paths, "finished")  # what is between these two in a run, and how long, is for the test below
+        watched.see("finished, 0 of 5 scored on the sealed part")
+        for done in range(1, 5):  # so that it looks more often than it does at a run on which nobody works
+            append_jsonl(paths.evaluator / "sealed.jsonl", {**verdict(f"s{done:04d}", pgr=0.44), "control": done == 2, "openings": 1, "time": utc_now()})
+            watched.see(f"{done} of 5 scored on the sealed part")
         (paths.board / "verification.md").write_text("# Sealed verification\n")
     watched.see("verified (finished)")
-    assert watched.process.wait(timeout=30) == 0
+    assert watched.ended() == 0
+
+
+def test_a_run_that_is_over_is_looked_at_a_little_longer_for_whoever_verifies_it():
+    alive, over, verifying, verified = (
+        {"alive": name == "alive", "verifying": name == "verifying", "verified": name == "verified", "state": "running" if name == "alive" else "finished"}
+        for name in ("alive", "over", "verifying", "verified")
+    )
+
+    def shown(*looks) -> list[dict]:
+        coming, seen = iter(looks), []
+        _follow(SimpleNamespace(facts=lambda: next(coming)), 0.0, seen.append)
+        return seen
+
+    through = [alive, *[over] * (LAST_LOOKS - 1), *[verifying] * 9, *[over] * (LAST_LOOKS - 1), verified]
+    assert shown(*through, verified) == through and LAST_LOOKS > 1
+    assert shown(alive, *[over] * 9) == [alive, *[over] * LAST_LOOKS] and shown(over, over) == [over]
 
 
 def test_a_terminal_that_went_away_ends_it_where_no_signal_says_so(tmp_path):
@@ -154,6 +201,6 @@ def test_a_terminal_that_went_away_ends_it_where_no_signal_says_so(tmp_path):
             seen += os.read(ours, 1 << 16)
         os.close(ours)
         try:
-            assert watching.wait(30) == 0 and watching.stderr.read() == b""
+            assert exit_code(watching) == 0 and watching.stderr.read() == b""
         finally:
             watching.kill()

@@ -16,6 +16,7 @@ from pyarrow import parquet
 from eval.data.hub import rows
 from eval.task import HubData, load_task, task_names
 from state.errors import UserError
+from tests.eval.hub_server import PATIENT
 
 ROOT = Path(__file__).resolve().parents[3]
 REVISION = "0123456789abcdef0123456789abcdef01234567"
@@ -245,10 +246,9 @@ for values in json.loads(sys.argv[1]):
 
 def in_process(cache, tries, **environment):
     """What a fresh process, which alone reads the hub's settings anew, says to each of these data sets."""
-    told = {"HF_HUB_CACHE": str(cache), "HF_HUB_DISABLE_PROGRESS_BARS": "1", "NO_PROXY": "*", **environment}
+    told = {"HF_HUB_CACHE": str(cache), "HF_HUB_DISABLE_PROGRESS_BARS": "1", "NO_PROXY": "*", **PATIENT, **environment}
     command = [sys.executable, "-c", SCRIPT, json.dumps([data.model_dump(mode="json") for data in tries])]
-    done = subprocess.run(command, cwd=ROOT, env={**os.environ, **told}, capture_output=True, text=True, timeout=80,
-                          stdin=subprocess.DEVNULL)
+    done = subprocess.run(command, cwd=ROOT, env={**os.environ, **told}, capture_output=True, text=True, stdin=subprocess.DEVNULL)
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()
 
