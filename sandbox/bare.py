@@ -4,6 +4,7 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 PR_SET_PDEATHSIG = 1
 MARK = "AAR_BOX"  # in the environment of everything started, so that what left its session is found again
+MOST_ROUNDS = 200
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -32,13 +34,14 @@ def outside(box: Box, inside: str) -> str:
 
 def kill_all(leader: int, mark: str) -> None:
     """Kills the session of `leader`, which is not buried yet, and all that carries `mark`, until none is left."""
-    for _ in range(10):
+    for _ in range(MOST_ROUNDS):
         victims = [process for process in psutil.process_iter() if _belongs(process, leader, mark)]
         for process in victims:
             with suppress(psutil.Error):
                 process.kill()
         if not victims:
             return
+        time.sleep(0.01)  # a death is not instant
 
 
 def _belongs(process: psutil.Process, leader: int, mark: str) -> bool:
