@@ -17,7 +17,7 @@ from state.record import cut_off_words, is_closed, last_opening
 from swarm.repo import RunRepo
 
 
-TRIES, PAUSE_SECONDS = 50, 0.02
+TRIES, TRIES_AT_A_LOOK, PAUSE_SECONDS = 50, 500, 0.02
 
 
 def load_config(paths: RunPaths) -> dict:
@@ -60,12 +60,15 @@ def hold_run(paths: RunPaths) -> FileLock:
 
 def take_lock(paths: RunPaths) -> FileLock:
     """The same lock, of whatever run. Whoever only looks keeps it for microseconds (state/operated.py), an operator for long: so it is
-    tried again, by count, since who looks may be suspended meanwhile."""
-    lock = FileLock(paths.lock)
-    for _ in range(TRIES):
+    tried again, by count, and longer where somebody looks, who may be suspended meanwhile."""
+    lock, operated = FileLock(paths.lock), 0
+    for _ in range(TRIES_AT_A_LOOK):
         try:
             lock.acquire(timeout=0)
         except Timeout:
+            operated += is_operated(paths)
+            if operated == TRIES:
+                break
             time.sleep(PAUSE_SECONDS)
         else:
             return lock

@@ -7,13 +7,13 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from state.paths import RunPaths
+from tests import waiting
 from tests.home import same_secret, use_home_of_tests
 from tests.warm_commands import Commands
 
@@ -110,14 +110,12 @@ class Checkout:
         """A run that goes on, once `until`; it is stopped in the end, which takes less than to let it come to its end and report."""
         process, paths = self.start("--run", run, "--minutes", "5", *arguments), RunPaths(self.folder / ".aar" / "runs" / run)
         try:
-            deadline = time.monotonic() + 120
-            while not (paths.state.exists() and until(paths)):
-                assert process.poll() is None and time.monotonic() < deadline, process.communicate(timeout=5)[0]
-                time.sleep(0.05)
+            waiting.until(lambda: process.poll() is not None or (paths.state.exists() and until(paths)), f"what run {run} is waited for")
+            assert process.poll() is None, process.stdout.read()
             yield paths
         finally:
             process.send_signal(signal.SIGTERM)
-            self.printed = process.communicate(timeout=60)[0]
+            self.printed = process.communicate()[0]
         assert process.returncode == 0, self.printed
 
 

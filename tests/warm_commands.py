@@ -90,4 +90,6 @@ if __name__ == "__main__":
     parent = os.getpid()
     if (wanted := serve()) is not None:
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+        if os.getppid() != parent:  # who was gone before that
+            sys.exit(1)
         sys.exit(exit_code(lambda: aar.main(wanted["arguments"], standalone_mode=False)))

@@ -151,10 +151,10 @@ def replay(record: Record, speed: float | None = None, file: TextIO | None = Non
 
 
 def _on_screen(past: Past, speed: float, story: list[tuple[float, dict]], console: Terminal) -> None:
-    began, times = time.monotonic(), [at for at, _ in story]
+    began, times = None, [at for at, _ in story]
     with redrawn(console) as draw:
         while True:
-            seconds = min(past.seconds, (time.monotonic() - began) * speed)
+            seconds = min(past.seconds, (time.monotonic() - began) * speed) if began else 0.0
             title = Text(f"replay, {duration(seconds)} of {duration(past.seconds)}, {_times(speed)} as fast", "bold reverse")
             title.truncate(width := console.width)
             facts = past.at(seconds)
@@ -165,6 +165,7 @@ def _on_screen(past: Past, speed: float, story: list[tuple[float, dict]], consol
             for line in below:
                 line.truncate(width, overflow="ellipsis")
             draw(facts, [title, *picture, *below])
+            began = began or time.monotonic()  # the beginning is seen, however long its picture takes
             if seconds >= past.seconds:
                 return
             time.sleep(FRAME_SECONDS)

@@ -23,7 +23,7 @@ from view.screen import painted, screen
 from view.status import Follower
 
 EVERY_SECONDS = 2.0
-LAST_LOOKS = 3
+LAST_LOOKS = 5
 """At a run that was seen going on and is finished: nobody works on it for a moment before its winner is verified."""
 HAPPENED = ("state", "verified", "verifying", "submissions", "scored", "posts", "queue", "best", "problems", "people")
 LASTING = ("parked", "stopped", "present", "away")

@@ -1,9 +1,11 @@
 """Looking whether a run is operated, while others look as well and somebody wants to operate it."""
 
 import contextlib
+import fcntl
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -55,6 +57,17 @@ def test_a_run_can_be_taken_however_many_look_at_it(tmp_path):
                 FileLock(paths.lock).acquire(timeout=0).lock.release()
             except Timeout:
                 refused = True
+
+
+def test_who_looks_and_is_suspended_for_seconds_keeps_nobody_out_and_an_operator_does(tmp_path):
+    paths = RunPaths(tmp_path)
+    with open(paths.lock, "wb") as file:
+        fcntl.flock(file, fcntl.LOCK_SH)
+        threading.Timer(2.0, fcntl.flock, (file, fcntl.LOCK_UN)).start()
+        hold_run(paths).release()
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with pytest.raises(UserError, match="is being operated already"):
+            hold_run(paths)
 
 
 HOLD = """

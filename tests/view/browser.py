@@ -6,16 +6,16 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
+from tests import waiting
 from view.pictures import BROWSERS, browser, browser_flags
 
-WAIT_MILLISECONDS = 10_000
+WAIT_MILLISECONDS = 120_000
 
 
 @dataclass
@@ -45,10 +45,7 @@ class Visit:
 
 def until(page, expression: str) -> None:
     """Wait until `expression` holds in the page. (`page.wait_for_function` runs text in the page, which a strict policy forbids.)"""
-    end = time.monotonic() + WAIT_MILLISECONDS / 1000
-    while not page.evaluate(expression):
-        assert time.monotonic() < end, f"it never came true: {expression}"
-        page.wait_for_timeout(10)
+    waiting.until(lambda: page.evaluate(expression), expression)
 
 
 @pytest.fixture(scope="module")

@@ -11,9 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from state.files import append_jsonl, utc_now
+from state.files import append_jsonl, utc_now, write_atomic
 from state.paths import RunPaths, runs_folder
 
+FRESH = "2126-11-23T14:00:00Z"
+"""When an operator last wrote its state: so late that it is silent for nobody, however long a machine stands still."""
 HOSTILE = "x\x1b[2Jy\x1b]0;owned\x07z\u202e[bold red]q\x9b31m\r\nFAKE LINE"
 
 
@@ -61,9 +63,9 @@ def commit_of(paths: RunPaths, folder: Path, files: dict[str, str]) -> str:
 
 def write_state(paths: RunPaths, state: str, **fields: object) -> dict:
     agent = {"state": "scoring", "since": utc_now(), "pid": 1, "restarts": 1, "submissions": 3, "last_pgr": 0.4, "note": HOSTILE}
-    facts = {"pid": 1, "state": state, "seconds_used": 60.0, "seconds_limit": 600.0, "time": utc_now(), "queue": 2}
+    facts = {"pid": 1, "state": state, "seconds_used": 60.0, "seconds_limit": 600.0, "time": FRESH, "queue": 2}
     facts |= {"agents": {"agent-1": agent}, "best": None, "problems": []} | fields
-    paths.state.write_text(json.dumps(facts))
+    write_atomic(paths.state, json.dumps(facts), durable=False)  # as the operator does: who reads it meanwhile finds no half of it
     return facts
 
 

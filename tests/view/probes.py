@@ -62,14 +62,12 @@ ASKS = """(address) => new Promise((done) => {
 })"""
 """Has the page ask for an image."""
 
-MILLISECONDS = """(act) => {
-  const began = performance.now();
+ACT = """(act) => {
   if (act === 'sort') board.sort('method');
   else { document.getElementById('board-query').value = act; board.choose(); }
   document.body.offsetHeight;
-  return performance.now() - began;
 }"""
-"""What a sort, or the search for a text, takes, with the layout that it causes."""
+"""A sort, or the search for a text, with the layout that it causes."""
 
 SIDEWAYS = "() => document.scrollingElement.scrollWidth - innerWidth"
 """By how much the page is wider than the window."""

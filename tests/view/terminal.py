@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import fcntl
 import os
 import pty
@@ -15,6 +16,8 @@ import threading
 from pathlib import Path
 
 from rich.cells import cell_len
+
+from tests.waiting import until
 
 ROOT = Path(__file__).resolve().parents[2]
 STEERING = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -33,37 +36,35 @@ class Shown:
         about |= {"TERM": "xterm-256color", "PYTHONPATH": str(ROOT), **env}
         self.process = subprocess.Popen([sys.executable, "-c", code], stdin=theirs, stdout=theirs, stderr=theirs, env=about, start_new_session=True)
         os.close(theirs)
-        self._changed = threading.Condition()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
     def _read(self) -> None:
+        decoder = codecs.getincrementaldecoder("utf-8")("replace")  # a read may end in the middle of a character
         while True:
             try:
                 data = os.read(self._ours, 1 << 16)
             except OSError:  # nobody holds the other end any more
                 data = b""
-            with self._changed:
-                self.raw += data.decode(errors="replace")
-                self._changed.notify_all()
+            self.raw += decoder.decode(data, final=not data)
             if not data:
                 return
 
-    def see(self, words: str, seconds: float = 60.0) -> None:
+    def see(self, words: str) -> None:
         """Wait until `words` were sent."""
-        with self._changed:
-            assert self._changed.wait_for(lambda: words in self.plain, seconds), f"{words!r} never came:\n{self.plain}"
+        until(lambda: words in self.plain, lambda: f"{words!r} never came:\n{self.plain}\nThis")
 
     def press_ctrl_c(self) -> None:
         self.process.send_signal(signal.SIGINT)
 
-    def ended(self, seconds: float = 60.0) -> int:
+    def ended(self) -> int:
         """Its exit code, when it has ended and all that it sent was read."""
         try:
-            return self.process.wait(seconds)
+            until(lambda: self.process.poll() is not None, lambda: f"an end after\n{self.plain}\n")
+            until(lambda: not self._reader.is_alive(), "the end of what it sent")
         finally:
             self.process.kill()
-            self._reader.join(seconds)
+        return self.process.returncode
 
     @property
     def plain(self) -> str:
@@ -86,7 +87,7 @@ def in_terminal(code: str, columns: int, rows: int = 24) -> Shown:
 
 def in_pipe(code: str) -> str:
     """What the same code prints where no terminal is; no escape is among it."""
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)}, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
     assert (done.returncode, done.stderr) == (0, ""), done.stderr
     assert "\x1b" not in done.stdout and "\u202e" not in done.stdout
     return done.stdout

@@ -218,7 +218,7 @@ def test_following_prints_what_comes_and_ends_with_the_run(tmp_path):
         assert process.stdout.readline().endswith("error    trouble: no connection\n")
         Ledger(paths.ledger).append("event", event="claim", agent="agent-1", detail="not asked for")
         write_state(paths, "finished")
-    assert process.wait(30) == 0 and process.stdout.read() == "" and process.stderr.read() == ""
+    assert process.stdout.read() == "" and process.stderr.read() == "" and process.wait() == 0
 
 
 def test_following_as_json_is_an_entry_a_line(tmp_path):

@@ -15,6 +15,7 @@ from stats.ranking import contenders
 from tests.view.big import make_big_run
 from tests.view.made import HOSTILE, make_run, verdict
 from tests.view.terminal import ROOT, Shown, in_pipe, in_terminal
+from tests.waiting import until
 from view.replay import Past, replay
 from view.status import status_facts
 
@@ -148,7 +149,7 @@ def test_a_reader_who_goes_away_ends_it_without_a_word(record):
     process = subprocess.Popen([sys.executable, "-c", CODE.format(root=str(record.paths.root), speed=200.0)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT)
     process.stdout.readline()
     process.stdout.close()
-    assert process.wait(60) == 0 and process.stderr.read() == b""
+    assert until(lambda: process.poll() is not None, "its end") and process.returncode == 0 and process.stderr.read() == b""
 
 
 def test_nothing_to_replay_and_speeds_that_are_none_are_told_in_one_line(record, tmp_path):

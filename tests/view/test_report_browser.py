@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import threading
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -17,14 +18,14 @@ from state.record import read_record
 from tests.view.big import make_big_run
 from tests.view.browser import chromium, until, visit  # noqa: F401
 from tests.view.made import verdict
-from tests.view.probes import ASKS, CONTRAST, DEAD_LINKS, MARKS, MILLISECONDS, SIDEWAYS, UNNAMED, WIDTHS
+from tests.view.probes import ACT, ASKS, CONTRAST, DEAD_LINKS, MARKS, SIDEWAYS, UNNAMED, WIDTHS
 from view.report.build import write_report
 
 QUESTIONS = ("What was found", "Can it be believed?", "What did it cost?", "What next?")
 SECONDS = 3.0
-"""Within which 5,000 submissions must be there."""
-QUICK = 300
-"""Milliseconds that a sort or a search of them may take: a person does not notice a third of this, and the machine may be busy."""
+"""Of a core, within which 5,000 submissions must be there. Not of a clock: the machine may be busy, or stand still."""
+QUICK = 0.3
+"""Seconds that a sort or a search of them may take, of a core too: a person does not notice a third of this."""
 ATTACKS = (
     "<script>window.owned=1;alert('one')</script>", "<img src=x onerror=\"window.owned=2;alert('two')\">", "</script><script>window.owned=3</script>",
     "<svg/onload=\"window.owned=4\">", "{{ 7*7 }} ${7*7}", "javascript:alert('five')", "\u202eevil\u202c", "</details></dialog><b>bold</b>",
@@ -214,7 +215,7 @@ def test_links_lead_somewhere_and_headings_and_names_are_in_order(report, visit)
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.className") == "skip"
     page.locator("nav.side").get_by_role("link", name="Forum").click()
-    assert page.locator("#forum h2").bounding_box()["y"] < 200
+    until(page, "document.querySelector('#forum h2').getBoundingClientRect().y < 200")
 
 
 def test_tabs_show_one_axis_at_a_time_and_all_of_them_without_a_script(report, visit):
@@ -256,7 +257,8 @@ def test_a_submission_opens_with_its_code_diff_figures_and_ledger_lines(made, vi
     panel.get_by_role("link", name=parent, exact=True).first.click()
     until(page, f"document.getElementById('panel-title').textContent.startsWith('{parent}')")
     page.keyboard.press("Escape")
-    assert panel.is_hidden() and page.evaluate("location.hash") == "" and seen.errors == []
+    until(page, "location.hash === ''")  # once it was told that it is closed
+    assert panel.is_hidden() and seen.errors == []
 
 
 def test_a_mark_in_a_plot_opens_its_submission(report, visit):
@@ -272,8 +274,7 @@ def test_a_post_is_found_by_its_address_by_search_and_by_type(made, visit):
     page = visit(made[1]).page
     last = record.posts[-1].name.removesuffix(".md")
     page.evaluate(f"location.hash = 'post-{last}'")
-    box = page.locator(f"[id='post-{last}']").bounding_box()
-    assert box and 0 <= box["y"] < 900
+    until(page, f"(box => box && box.height > 0 && 0 <= box.y && box.y < 900)(document.getElementById('post-{last}')?.getBoundingClientRect())")
     page.get_by_role("button", name="clear").last.click()
     page.locator("#forum-type").select_option("question")
     questions = sum(post.type == "question" for post in record.posts)
@@ -309,6 +310,13 @@ def test_what_agents_wrote_stays_text(made, visit, tmp_path):
     assert other.dialogs == ["two"]
 
 
+def core_seconds(page) -> Callable[[], float]:
+    """Tells how long the page has been at work: the time that its process took of a core."""
+    asked = page.context.new_cdp_session(page)
+    asked.send("Performance.enable")
+    return lambda: next(one["value"] for one in asked.send("Performance.getMetrics")["metrics"] if one["name"] == "ProcessTime")
+
+
 def test_five_thousand_submissions_are_there_in_three_seconds(tmp_path, visit):
     paths, file = make_big_run(tmp_path, submissions=5000), tmp_path / "report.html"
     facts = write_report(paths, file, public=False, tell=None)
@@ -317,14 +325,17 @@ def test_five_thousand_submissions_are_there_in_three_seconds(tmp_path, visit):
     for _ in range(3):
         page = visit(file).page
         until(page, "board.rows && board.rows.length === 5000 && document.querySelectorAll('#board tbody tr').length === 50")
-        times.append(max(page.evaluate("[performance.getEntriesByType('navigation')[0].loadEventEnd / 1000, performance.now() / 1000]")))
-        if times[-1] < SECONDS:  # the machine may have been busy; what was quick enough once is
+        taken = core_seconds(page)
+        times.append(taken())
+        if times[-1] < SECONDS:  # what was quick enough once is
             break
     assert min(times) < SECONDS, times
     for act in ("sort", "teacher", "agent-3"):
-        taken: list[float] = []
-        while len(taken) < 4 and not (taken and taken[-1] < QUICK):
-            taken.append(page.evaluate(MILLISECONDS, act))
-        assert min(taken) < QUICK, (act, taken)
+        times = []
+        while len(times) < 4 and not (times and times[-1] < QUICK):
+            before = taken()
+            page.evaluate(ACT, act)
+            times.append(taken() - before)
+        assert min(times) < QUICK, (act, times)
     page.evaluate("location.hash = 's2500'")
     page.locator("#panel pre.code").first.wait_for()
