@@ -36,9 +36,13 @@ def kill_all(leader: int, mark: str) -> None:
     """Kills the session of `leader`, which is not buried yet, and all that carries `mark`, until none is left."""
     for _ in range(MOST_ROUNDS):
         victims = [process for process in psutil.process_iter() if _belongs(process, leader, mark)]
-        for process in victims:
-            with suppress(psutil.Error):
+        for process in list(victims):
+            try:
                 process.kill()
+            except psutil.AccessDenied:  # as for what became another user's: nobody waits for that
+                victims.remove(process)
+            except psutil.Error:
+                pass
         if not victims:
             return
         time.sleep(0.01)  # a death is not instant

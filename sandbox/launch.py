@@ -58,7 +58,8 @@ def shake_hands(ours: socket.socket, popen: subprocess.Popen, bare_metal: bool) 
     for _ in range(START_LOOKS):
         try:
             if ours.recv(1):
-                return popen.pid if bare_metal else watchdog.tree(popen.pid)[1]
+                inside = [popen.pid] if bare_metal else watchdog.tree(popen.pid)[1:]  # which may have died since
+                return inside[0] if inside else None
         except TimeoutError:
             continue
         except ConnectionResetError:

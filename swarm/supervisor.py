@@ -3,6 +3,7 @@ or at once where it says that no restart helps. They are forked by a nursery (sw
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
 import subprocess
@@ -102,7 +103,9 @@ class Supervisor:
             threading.Thread(target=self._listen, args=(self._nursery,), daemon=True, name="nursery").start()
 
     def _tell(self, request: dict) -> bool:
-        """Tell the nursery; False where it is gone."""
+        """Tell the nursery; False where it is gone, or there is none any more."""
+        if self._nursery is None:
+            return False
         try:
             self._nursery.stdin.write(json.dumps(request).encode() + b"\n")
             self._nursery.stdin.flush()
@@ -116,7 +119,9 @@ class Supervisor:
             worker = self.workers[answer.get("started") or answer["ended"]]
             with self._ended:
                 if worker.nursery is nursery:  # else it is another process by now
-                    worker.pid, worker.code = answer["pid"], answer.get("code")
+                    if "started" in answer:
+                        worker.pid = answer["pid"]
+                    worker.code = answer.get("code")
                 self._ended.notify_all()
         code = nursery.wait()
         with self._ended:  # with it all its agents have ended
@@ -141,7 +146,8 @@ class Supervisor:
         """End all agents: asked first, killed after `seconds`. Their sandboxes die with them."""
         self._end(list(self.workers.values()), seconds)
         if self._nursery is not None:
-            self._nursery.stdin.close()
+            with contextlib.suppress(BrokenPipeError):  # what was told to one that is gone is still to be flushed
+                self._nursery.stdin.close()
             try:
                 self._nursery.wait(2.0)
             except subprocess.TimeoutExpired:

@@ -150,6 +150,25 @@ def test_stopping_leaves_no_process(run, supervisors):
     assert all_end(processes)
 
 
+def test_stopping_once_more_does_nothing_where_no_end_was_told_by_then(run, supervisors):
+    supervisor = held(run, supervisors)
+    supervisor.workers["agent-1"].nursery = None  # so that nobody hears of its end
+    supervisor.stop(0.1)
+    assert supervisor.workers["agent-1"].code is None
+    supervisor.stop(0.1)
+
+
+def test_stopping_goes_through_where_the_nursery_has_just_died(run, supervisors):
+    supervisor = held(run, supervisors)
+    nursery = supervisor._nursery
+    with supervisor._ended:  # so that nobody hears of the end meanwhile
+        nursery.kill()
+        while nursery.poll() is None:
+            time.sleep(0.01)
+        supervisor.stop(0.1)
+    assert not supervisor._tell({}), "there is none any more"
+
+
 def test_what_no_restart_helps_is_parked_at_once(run, supervisors):
     """An agent whose API refuses it for good: here a model socket where nobody has ever listened, and no patience."""
     config = tomli.loads(run.toml.read_text())
