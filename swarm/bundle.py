@@ -23,7 +23,7 @@ import tomli
 import tomli_w
 
 from state.config import read_config
-from state.disk import on_disk
+from state.disk import disk_words, on_disk
 from state.errors import UserError
 from state.files import utc_now
 from state.ledger import Ledger
@@ -62,14 +62,20 @@ def bundle_run(paths: RunPaths, out: Path | None, transcripts: bool, without: Se
     if out.exists() or out.is_symlink():
         raise UserError(f"{out} exists already: remove it, or name another file with --out")
     if not os.access(out.parent, os.W_OK | os.X_OK):
-        raise UserError(f"{out.parent} is no folder that can be written to: name a file with --out")
+        raise UserError(f"{out.parent} is no folder that can be written to: name a file in another one with --out")
     if not (paths.repo / "HEAD").is_file() and set(branches) - set(without):
         everything = " ".join(f"--without {name}" for name in branches)
         raise UserError(f"{paths.repo} is no repository: the run can go out without any history, {everything}")
     known, places = Known.here(paths), places_here(paths, PROJECT)
     scrubber = Scrubber(known, places)
     closed = is_closed(paths, Ledger(paths.ledger).events)
-    with on_disk(out.parent), tempfile.TemporaryDirectory(prefix=".aar-bundle-", dir=out.parent) as scratch:
+    try:
+        beside = tempfile.TemporaryDirectory(prefix=".aar-bundle-", dir=out.parent)
+    except OSError as error:
+        if disk_words(error):
+            raise
+        raise UserError(f"{out.parent} cannot be written to ({error.strerror}): name a file in another folder with --out") from None
+    with on_disk(out.parent), beside as scratch:
         folder = Path(scratch, "files")
         folder.mkdir()
         tell("taking secrets out of files")

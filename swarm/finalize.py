@@ -52,7 +52,7 @@ class Idea:
 
 
 def finalize(paths: RunPaths, project: Path, what: str, branch: str | None, as_name: str | None) -> dict:
-    """Make the branch; {"run", "branch", "base", "file", "submission", "agent", "commits": [...], "sealed": [...], "files", "commands"}.
+    """Make the branch; {"run", "branch", "base", "file", "submission", "agent", "commits": [...], "sealed": [...], "files", "opened", "commands"}.
     `sealed`: what came of those ideas on the sealed part, where the run is closed.
 
     `what`: a submission, a method file of the run, or "best". Ideas are what lies between the first ancestor of that submission and
@@ -96,7 +96,7 @@ def finalize(paths: RunPaths, project: Path, what: str, branch: str | None, as_n
             for verdict in record.sealed if record.closed and verdict["submission"] in [idea.name for idea in ideas]
         ],
         "files": answer(Path(user.git_dir), "diff", "--name-only", base, branch).splitlines(),
-        "warnings": _warnings(ideas),
+        "opened": paths.opened.exists(), "warnings": _warnings(ideas),
         "commands": [f"git log -p {short}..{branch}", f"git diff {short}..{branch}", f"git merge {branch}"],
     }  # fmt: skip
 
@@ -239,8 +239,9 @@ def finalize_text(facts: dict) -> str:
         lines.append(f"  {one['commit'][:12]} {one['submission']} PGR {interval(one, 'pgr')}  {one['idea']}")
     lines.append(f"  figures are coarser than they were measured, as agents were told them: `python aar.py show {facts['submission']} {facts['run']}` has the exact ones")
     lines += [f"  note: {facts['submission']}: {words}" for words in facts["warnings"]]
+    where = "on its sender's machine" if facts["opened"] else "on this machine"
     for one in facts["sealed"]:
-        opened = f", opening {one['openings']} of this task's sealed part there" if one["openings"] else ""
+        opened = f", opening {one['openings']} of this task's sealed part {where}" if one["openings"] else ""
         figures = f"PGR {interval(one, 'pgr')}, lift {interval(one, 'lift', '+')}" if one["status"] == "scored" else one["status"]
         lines.append(f"  {one['submission']} on the sealed part: {figures}{opened}; in no file of the branch, since agents of later runs read those")
     return "\n".join([*lines, *(f"    {command}" for command in facts["commands"])])

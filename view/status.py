@@ -63,7 +63,8 @@ def read_state(paths: RunPaths) -> dict:
     except FileNotFoundError:
         return {}
     except ValueError as error:
-        raise UserError(f"{paths.state} is not JSON ({error}): remove it, `python aar.py resume {paths.name}` writes a new one") from None
+        new = "what it says is told by other files too" if paths.opened.exists() else f"`python aar.py resume {paths.name}` writes a new one"
+        raise UserError(f"{paths.state} is not JSON ({error}): remove it, {new}") from None
 
 
 class Follower:

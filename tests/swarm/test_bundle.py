@@ -231,6 +231,12 @@ def test_one_of_a_kind_is_told_as_one():
     assert "2 branches, 1 file" in bundle_text({**facts, "branches": {"a": "", "b": ""}, "kinds": {}, "paths": 0, "left_out": []})
 
 
+def test_a_folder_in_which_nothing_can_be_made_is_one_line(finished, tmp_path):
+    for out in ("/proc/x.aar.tar.gz", tmp_path / "nowhere" / "x.aar.tar.gz"):
+        with pytest.raises(UserError, match=r"(cannot be|no folder that can be) written to.*name a file in another"):
+            bundle_run(finished[1], Path(out), False, [], lambda text: None)
+
+
 def test_a_file_that_is_there_is_never_written_over(finished, tmp_path):
     out = tmp_path / "x.aar.tar.gz"
     out.write_text("mine")

@@ -265,6 +265,7 @@ def test_once_closed_sealed_figures_are_told_and_in_no_file_also_where_the_run_w
     [told] = facts["sealed"]
     assert told["submission"] == last and told["pgr"] == 7.6543215 and told["openings"] == 1
     assert f"{last} on the sealed part: PGR 7.65 [" in finalize_text(facts) and "lift +6.79 [" in finalize_text(facts)
+    assert "sealed part on its sender's machine;" in finalize_text(facts) and "on this machine;" in finalize_text({**facts, "opened": False})
     assert other.git("show", "-s", "--format=%cn", facts["branch"]).strip() == "agent-1", "where git does not know the user"
 
 

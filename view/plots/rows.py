@@ -50,16 +50,26 @@ def _tall(labels: Sequence[str], beside: int, below: int) -> tuple[int, int]:
 
 
 def _rows_axes(
-    sheet: Sheet, labels: Sequence[str], span: tuple[float, float], top: float, right: float, under: float = 40
+    sheet: Sheet, labels: Sequence[str], span: tuple[float, float], uprights: Sequence[float], top: float, right: float, under: float = 40
 ) -> tuple[Axes, float]:
     """Axes with a row for each label, 0 at the top, and how far below its middle a row's marks stand: labels that are long for the sheet
-    stand above them."""
+    stand above them. `uprights`: where lines stand, which no label lies on: labels that fit on one side of them do, others part them."""
     lines = _lines(labels, sheet.width)
     axes = sheet.axes(18 if lines else sheet.room(labels, most=1000), right, top, under, grid="x")
     axes.set(xlim=span, ylim=(len(labels) - 0.5, -0.5))
     axes.set_yticks([])
     sheet.ticks(axes, 4 if sheet.narrow else 8)
     left, tall = axes.get_position().x0 * sheet.width, (sheet.height - top - under) / len(labels)
+    lower, parted = LINE * max(map(len, lines)) / 2 / tall if lines else 0.0, False
+    if lines:
+        wide = max(len(line) for label in lines for line in label) * LETTER * (sheet.size - 1)
+        places = [float(axes.transData.transform((at, 0))[0]) for at in uprights]
+        starts = [left, *(place + 6 for place in places)]
+        free = [x for x in starts if x + wide < sheet.width - 4 and not any(x - 4 < place < x + wide + 4 for place in places)]
+        left, parted = free[0] if free else left, not free
+    for place in uprights:
+        for ends in [(at - 0.5 + 2 * lower, at + 0.5) for at in range(len(labels))] if parted else [axes.get_ylim()]:
+            axes.plot((place, place), ends, color=MUTED, linewidth=1, solid_capstyle="butt")
     for at, label in enumerate(labels):
         if not lines:
             sheet.text(axes, left - 8, top + (at + 0.5) * tall, label, most=80, scale="pixels", ha="right", va="center_baseline")
@@ -67,12 +77,11 @@ def _rows_axes(
         for number, line in enumerate(lines[at]):
             place = top + at * tall + (number + 0.6) * LINE
             sheet.text(axes, left, place, line, most=200, scale="pixels", va="center_baseline", halo=True)
-    return axes, LINE * max(map(len, lines)) / 2 / tall if lines else 0.0
+    return axes, lower
 
 
 def _zero(sheet: Sheet, axes: Axes, words: str) -> None:
-    """The line of no difference, and what it is called, above it."""
-    axes.axvline(0, color=MUTED, linewidth=1)
+    """What the line of no difference is called, above it."""
     left, right = axes.get_xlim()
     at = -left / (right - left)
     where = "left" if at < 0.15 else "right" if at > 0.85 else "center"
@@ -86,7 +95,7 @@ def interval_rows(name: str, title: str, alt: str, rows: Sequence[Row], zero: st
     span = _span([v for row in shown for v in (row.low, row.high)], 0.0)
 
     def draw(sheet: Sheet) -> None:
-        axes, lower = _rows_axes(sheet, labels, span, 22, 50)
+        axes, lower = _rows_axes(sheet, labels, span, (0,), 22, 50)
         _zero(sheet, axes, zero)
         axes.set_xlabel(label, fontsize=sheet.size - 1)
         for at, row in enumerate(shown):
@@ -149,7 +158,7 @@ def lift_by_draw_chart(rows: Sequence[Row], name: str) -> Chart | None:
     span = _span([v for row in rows for v in (row.low, row.high, *row.dots)], 0.0)
 
     def draw(sheet: Sheet) -> None:
-        axes, lower = _rows_axes(sheet, labels, span, 20, 12)
+        axes, lower = _rows_axes(sheet, labels, span, (0,), 20, 12)
         _zero(sheet, axes, "tuned naive")
         axes.set_xlabel("lift over tuned naive (PGR)", fontsize=sheet.size - 1)
         for at, row in enumerate(rows):
@@ -159,7 +168,12 @@ def lift_by_draw_chart(rows: Sequence[Row], name: str) -> Chart | None:
             sheet.interval(axes, row.value, y - 0.02, row.low, row.high, colour, upright=False, width=2.5)
             says = f"{name}, {row.label}: lift {interval(row.value, row.low, row.high, signed=True)}"
             sheet.points(axes, [row.value], [y - 0.02], [sheet.mark(row.href, says)], colour, 9, marker="D" if colour == SEALED else "o")
-            sheet.text(axes, row.value, y - 0.16, interval(row.value, row.low, row.high, signed=True), colour, ha="center", va="bottom")
+            words = interval(row.value, row.low, row.high, signed=True)
+            (x, height), zero = axes.transData.transform((row.value, y - 0.16)), float(axes.transData.transform((0, 0))[0])
+            half = len(words) * LETTER * (sheet.size - 1) / 2
+            if abs(x - zero) < half + 4:  # it would lie on the line: beside it, where there is room
+                x = zero + half + 5 if zero + 2 * half + 5 < sheet.width - 4 else zero - half - 5
+            sheet.text(axes, float(x), sheet.height - float(height), words, colour, scale="pixels", ha="center", va="bottom")
 
     told: dict[str, list[str]] = {}
     for row in rows:
@@ -195,11 +209,9 @@ def sealed_chart(pairs: Sequence[tuple[dict, dict]], best: Collection[str]) -> C
     span = _span([one[side] for pair in shown for one in pair for side in sides if one.get(side) is not None], 0.0, 1.0)
 
     def draw(sheet: Sheet) -> None:
-        axes, lower = _rows_axes(sheet, labels, span, 34, 12)
+        axes, lower = _rows_axes(sheet, labels, span, (0, 1), 34, 12)
         axes.set_xlabel("PGR", fontsize=sheet.size - 1)
         sheet.legend(axes, [("public", BEST), ("sealed", SEALED)], 8, 10)
-        for place in (0, 1):
-            axes.axvline(place, color=MUTED, linewidth=1)
         for at, (public, sealed) in enumerate(shown):
             y = at + lower
             axes.plot([public["pgr"], sealed["pgr"]], [y - 0.13, y + 0.13], color=GRID, linewidth=5, solid_capstyle="round", zorder=2)

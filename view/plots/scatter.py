@@ -111,15 +111,10 @@ def predicted_chart(made: Sequence[Forecast], best: str | None = None) -> Chart 
     def draw(sheet: Sheet) -> None:
         axes = sheet.axes(40, 12, 30, 44, grid="both")
         axes.set(xlim=(low, high), ylim=(low, high))
-        axes.set_xlabel("predicted PGR", fontsize=sheet.size - 1)
-        sheet.caption(axes, "found PGR")
+        axes.set_xlabel("predicted PGR (below the line: worse than predicted)", fontsize=sheet.size - 1)  # beside the points, not among them
+        sheet.caption(axes, "found PGR (above the line: better than predicted)")
         sheet.ticks(axes, 5, 5)
         axes.plot([low, high], [low, high], color=MUTED, linewidth=1)
-        to = axes.transData.transform
-        sheet.text(axes, float(to((low, low))[0]) + 8, 46, "better than predicted", MUTED, scale="pixels", halo=True)
-        sheet.text(
-            axes, float(to((high, low))[0]) - 6, sheet.height - 54, "worse than predicted", MUTED, scale="pixels", ha="right", halo=True
-        )
         sheet.dots(axes, [one.predicted for one in inside], [one.pgr for one in inside], size=4)
         for one in linked:
             says = f"{one.submission} by {one.agent}: predicted {one.predicted:.2f}, found {interval(one.pgr, one.low, one.high)}"
