@@ -126,6 +126,23 @@ def short(text: str, cells: int) -> str:
     return text if cell_len(text) <= cells else set_cell_size(text, max(0, cells - 1)).rstrip() + "…"
 
 
+def short_name(name: str, cells: int) -> str:
+    """A name in at most `cells` columns of a terminal, cut in its middle: methods that come from one another begin alike, and differ at
+    their ends. That it is a `.py` file is the first to go."""
+    if cell_len(name) > cells:
+        name = name.removesuffix(".py")
+    if cell_len(name) <= cells:
+        return name
+    start = set_cell_size(name, max(0, cells - 1) // 2).rstrip()
+    room = max(0, cells - 1 - cell_len(start))
+    return f"{start}…{next(name[at:] for at in range(len(name) + 1) if cell_len(name[at:]) <= room)}"
+
+
+def name_of(name: object, most: int = 48) -> str:
+    """What `clean` is for other words, for the name of a file or a method."""
+    return short_name(clean(name, 400), most)
+
+
 def fold(text: str, width: int | None, indent: int = 0) -> list[str]:
     """`text` in lines of at most `width` columns of a terminal, broken between words; all but the first begin with `indent` spaces."""
     if width is None or cell_len(text) <= width:
@@ -159,8 +176,8 @@ def columns(
 ) -> str:
     """Rows under a header in aligned columns, never wrapped, so that `grep` and `awk` work on them.
 
-    `right`: the names of the columns that are aligned to the right. In a terminal too narrow for all, cells of the column `gives`
-    are cut down to LEAST, then columns named in `spare` are left out, in this order, and a last line says which. Cells must
+    `right`: the names of the columns that are aligned to the right. In a terminal too narrow for all, names in the column
+    `gives` are cut down to LEAST, then columns named in `spare` are left out, in this order, and a last line says which. Cells must
     be clean already.
     """
     cells = [list(header)] + [[str(cell) for cell in row] for row in rows]
@@ -182,7 +199,7 @@ def columns(
     for row in cells:
         line = []
         for at, name, width, to_right in shown:
-            cell = short(row[at], width) if name == gives else row[at]
+            cell = short_name(row[at], width) if name == gives else row[at]
             padding = " " * (width - cell_len(cell))
             line.append(padding + cell if to_right else cell + padding)
         lines.append("  ".join(line).rstrip())

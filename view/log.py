@@ -41,6 +41,8 @@ LATER = {"nudge": 1, "post": 2, "error": 3}
 EVERY_SECONDS = 1.0
 RUN = "run"
 """What stands for an agent where something is told of the run itself."""
+AGENT = "agent-1"
+"""As wide as the column of names is at least."""
 
 
 @dataclass(frozen=True)
@@ -153,10 +155,11 @@ def none_words(
 
 
 class Lines:
-    """Writes entries as lines; remembers the date. `width`: of the terminal, None for a pipe."""
+    """Writes entries as lines; remembers the date. `width`: of the terminal, None for a pipe. `names`: of those who will be told of,
+    where that is known before: lines of the run itself, which come alone at its beginning and its end, are as wide as theirs."""
 
-    def __init__(self, width: int | None):
-        self.width, self.date, self.wide = width, "", 0
+    def __init__(self, width: int | None, names: Sequence[str] = ()):
+        self.width, self.date, self.wide = width, "", max(map(len, (AGENT, *names)))
 
     def of(self, facts: Sequence[dict]) -> list[Text]:
         """A line for each entry, more only where a terminal is too narrow for it."""
@@ -167,7 +170,7 @@ class Lines:
                 self.date = one["time"][:10]
                 found.append(Text(f"-- {self.date} (UTC)", "dim"))
             start = f"{one['time'][11:19]} {(one['agent'] or RUN).ljust(self.wide)}  {one['kind'].ljust(7)}  "
-            lines = [Text(line) for line in fold(start + one["text"], self.width, min(len(start), (self.width or 0) // 3))]
+            lines = [Text(line) for line in fold(start + one["text"], self.width, min(len(start), 2 * (self.width or 0) // 5))]
             lines[0].stylize("dim", 0, 8)
             lines[0].stylize(COLOURS[one["kind"]], len(start) - 9, len(start))
             found += lines
@@ -228,7 +231,8 @@ def follow(
     """Print the story so far as `log_facts` chooses it, then what comes, until the run is over or somebody leaves with Ctrl-C. As JSON
     one entry a line. UserError as `wanted`."""
     file = file or sys.stdout
-    story, lines = Follower(paths), Lines(terminal_width() if file is sys.stdout else None)
+    story = Follower(paths)
+    lines = Lines(terminal_width() if file is sys.stdout else None, [clean(one["name"], 40) for one in story.config["agents"]])
     asked = wanted(_names(story.config, read_posts(paths.forum)), agent, types, grep, since)
     show: Callable[[list[dict]], str] = lines.text if not as_json else lambda told: "\n".join(map(json.dumps, told))
     with until_left(file):

@@ -6,19 +6,20 @@ All `*_text` functions return plain text, ready for `print`; what agents wrote i
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 
-import tomli
-
+from state.config import read_config
 from state.ledger import NULL_STAMP, Ledger, bits_told
+from state.paths import RunPaths
 from state.record import Record
 from stats.exposure import Exposure, exposure, exposure_words
 from stats.ranking import ranked
 from stats.rejections import rejections_words, wrong_rejections
 from stats.selection import leaders, luck, owed_to_selection, role
-from view.format import NONE_STAMP, clean, clean_lines, columns, count, figure, lift_of, pgr_of, recipe_pgr_of
+from view.format import NONE_STAMP, clean, clean_lines, columns, count, figure, lift_of, name_of, pgr_of, recipe_pgr_of
 
 FAILURES = ("rejected", "crashed", "timeout")
+TEACHERLESS = 0.5
+"""A method that keeps more of its PGR than this when teachers are shuffled does not owe it to them."""
 TRACKS = ("main", "elicitation", "groups", "transductive", "prior")
 """The order in which tracks are shown; then others by name, and last what was disqualified."""
 
@@ -29,7 +30,7 @@ def leaderboard(ledger: Ledger) -> list[dict]:
     Each has `pgr_shrunken`: what is left of its PGR when the luck of the best of many is taken off; None where it is not known.
     Those of a run whose teachers were shuffled have `null`.
     """
-    return standings(ledger.verdicts.values(), is_null(ledger.path.parent / "run.toml"))
+    return standings(ledger.verdicts.values(), is_null(RunPaths(ledger.path.parent)))
 
 
 def standings(verdicts: Iterable[dict], null: bool) -> list[dict]:
@@ -41,9 +42,9 @@ def standings(verdicts: Iterable[dict], null: bool) -> list[dict]:
     return [{**row, "pgr_shrunken": left.get(row["submission"]), **({"null": True} if null else {})} for row in rows]
 
 
-def is_null(file: Path) -> bool:
-    """Whether a run.toml, where there is one, says that the teachers' labels are shuffled."""
-    return file.exists() and bool(tomli.loads(file.read_text(encoding="utf-8")).get("null"))
+def is_null(paths: RunPaths) -> bool:
+    """Whether a run's run.toml, where there is one, says that the teachers' labels are shuffled. UserError where it cannot be read."""
+    return paths.toml.exists() and bool(read_config(paths).get("null"))
 
 
 def exposure_of(verdicts: list[dict]) -> Exposure:
@@ -74,7 +75,8 @@ def scores_text(verdicts: list[dict], limit: int = 20) -> str:
         about = "reached for what no method may have" if track == "disqualified" else "does not compete with main"
         title = "" if track == "main" else f"track {clean(track, 20)} ({about})\n"
         shown = f"\n... and {len(rows) - limit} more (`python aar.py scores RUN --limit {len(rows)}` shows them)" if len(rows) > limit else ""
-        parts.append("\n".join([title + _ranking(rows[:limit]) + shown, *_reasons(rows[:limit])]))
+        best = [f"  {_called(row)}: {found[1]}" for row in rows[:1] if track == "main" and (found := teacher_words(row))]
+        parts.append("\n".join([title + _ranking(rows[:limit]) + shown, *best, *_reasons(rows[:limit])]))
         if track == "main" and (words := luck_words(verdicts)):
             parts.append(words)
     failed = [verdict for verdict in verdicts if verdict.get("status") != "scored"]
@@ -89,12 +91,25 @@ def scores_text(verdicts: list[dict], limit: int = 20) -> str:
     return "\n\n".join(parts)
 
 
+def teacher_words(verdict: dict) -> tuple[bool, str] | None:
+    """Whether a method needs its teacher, and that in words; None where it was not tried with shuffled ones, or has no PGR."""
+    shuffled, pgr = verdict.get("permuted_pgr"), verdict.get("pgr")
+    if shuffled is None or not pgr:
+        return None
+    needs = shuffled < TEACHERLESS * pgr
+    return needs, f"with shuffled teachers it gets PGR {shuffled:.2f}: it {'needs' if needs else 'hardly needs'} its teacher"
+
+
+def _called(verdict: dict) -> str:
+    return clean(verdict["submission"], 48) if verdict.get("submission") else name_of(verdict["method"])
+
+
 def _reasons(verdicts: list[dict]) -> list[str]:
     """Why those that were flagged were, one line each."""
     lines = []
     for verdict in verdicts:
         if reasons := verdict.get("reasons"):
-            lines.append(f"  {clean(verdict.get('submission') or verdict['method'], 48)}: {clean('; '.join(reasons), 400)}")
+            lines.append(f"  {_called(verdict)}: {clean('; '.join(reasons), 400)}")
     return lines
 
 
@@ -114,7 +129,8 @@ def _ranking(verdicts: list[dict]) -> str:
     rows = []
     for rank, verdict in enumerate(verdicts, 1):
         rows.append([
-            rank, clean(verdict.get("submission", "-"), 12), clean(verdict.get("agent", "-"), 40), clean(verdict["method"].removeprefix("methods/"), 48),
+            rank, clean(verdict.get("submission", "-"), 12), clean(verdict.get("agent", "-"), 40),
+            name_of(verdict["method"].removeprefix("methods/")),
             clean(verdict.get("family") or "-", 20), verdict["rung"], verdict["draws"], pgr_of(verdict),
             "" if verdict.get("pgr_shrunken") is None else figure(verdict["pgr_shrunken"]), lift_of(verdict),
             figure(verdict.get("method_seconds"), digits=1), clean("; ".join(verdict.get("flags") or ()), 60),
@@ -131,10 +147,14 @@ def _stamp(verdicts: list[dict]) -> list[str]:
     return [NONE_STAMP] * bare + [NULL_STAMP] * null
 
 
+def _who(verdict: dict) -> str:
+    names = [name_of(verdict[key]) if key == "method" else clean(verdict[key], 48) for key in ("submission", "agent", "method") if verdict.get(key)]
+    return " ".join(names)
+
+
 def failure_line(verdict: dict) -> str:
     """`s0007 agent-3 methods/x.py crashed: while fitting: ValueError: ...`, on one line."""
-    who = " ".join(clean(verdict[key], 48) for key in ("submission", "agent", "method") if verdict.get(key))
-    return f"{who} {clean(verdict['status'], 20)}: {failure_words(verdict)}"
+    return f"{_who(verdict)} {clean(verdict['status'], 20)}: {failure_words(verdict)}"
 
 
 def failure_words(verdict: dict) -> str:
@@ -148,7 +168,6 @@ def verdict_line(verdict: dict) -> str:
     """One verdict on one line, as the live view prints it without a terminal."""
     if verdict.get("status") != "scored":
         return failure_line(verdict)
-    who = " ".join(clean(verdict[key], 48) for key in ("submission", "agent", "method") if verdict.get(key))
     words = f", {clean(verdict['against_best'], 20)} than the best" if verdict.get("against_best") in ("better", "worse") else ""
     words += ", within noise of the best" if verdict.get("against_best") == "within noise" else ""
     words += f", same code as {clean(verdict['same_as'], 12)}" if verdict.get("same_as") else ""
@@ -157,13 +176,13 @@ def verdict_line(verdict: dict) -> str:
     words += ", ISOLATION: NONE" if verdict.get("isolation") == "none" else ""
     words += ", NULL RUN" if verdict.get("null") else ""
     rung = f"{verdict['rung']} rung, {count(verdict['draws'], 'draw')}" + ": a first look" * (verdict["rung"] == "quick")
-    return f"{who} PGR {pgr_of(verdict)} lift {lift_of(verdict)} ({rung}){words}"
+    return f"{_who(verdict)} PGR {pgr_of(verdict)} lift {lift_of(verdict)} ({rung}){words}"
 
 
 def verdict_text(verdict: dict) -> str:
     """One verdict in full: what `aar.py eval` prints."""
     lines = _stamp([verdict])
-    title = " ".join(clean(verdict[key], 80) for key in ("submission", "method") if verdict.get(key))
+    title = " ".join(name_of(verdict[key], 80) for key in ("submission", "method") if verdict.get(key))
     lines.append(title + (f" on task {clean(verdict['task'], 40)}" if verdict.get("task") else ""))
     if verdict.get("status") != "scored":
         error = clean_lines(verdict.get("error") or "no reason given")
@@ -228,7 +247,7 @@ def sealed_text(sealed: list[dict], public: dict[str, dict]) -> str:
         before = public.get(name, {})
         rows.append([
             clean(name, 12), role(verdict, best), clean(verdict["agent"], 40),
-            clean(verdict["method"], 48), pgr_of(before), pgr_of(verdict), recipe_pgr_of(verdict), lift_of(before),
+            name_of(verdict["method"]), pgr_of(before), pgr_of(verdict), recipe_pgr_of(verdict), lift_of(before),
             lift_of(verdict), verdict["draws"],
         ])  # fmt: skip
         if verdict.get("recipe_ceiling_accuracy") is not None:

@@ -3,7 +3,7 @@
     lines = screen(facts, width, height)    facts: as `view.status.status_facts` gives them; None: a pipe, or no end below
     painted(lines, width)                   as one string, with colours where it is for a terminal
 
-Problems stand first. In a pipe an agent has one line with all that there is; on a terminal it has a second line where one has no
+Problems stand first. In a pipe an agent has one line with all that there is of it; on a terminal it has a second line where one has no
 room for all, and what is left out even so is named.
 """
 
@@ -20,7 +20,7 @@ from rich.text import Text
 
 from stats.exposure import Exposure, exposure_words, luck_words
 from stats.rejections import Rejections, rejections_words
-from view.format import clean, columns, count, duration, figure, fold, interval, left_out_words, lift_of, pgr_of, short
+from view.format import clean, columns, count, duration, figure, fold, interval, left_out_words, lift_of, name_of, pgr_of, short
 from view.opened import GIVEN, machine
 from view.scores import failure_words
 
@@ -66,7 +66,9 @@ def screen(facts: dict, width: int | None = None, height: int | None = None) -> 
 
 
 def _laid_out(facts: dict, width: int | None, height: int | None) -> list[Text]:
-    head, rest = _head(facts, width), _afterwards(facts, width)
+    alike = _alike(facts)
+    head, rest = _head(facts, alike, width), _afterwards(facts, width)
+    facts = {**facts, "agents": [{**agent, "note": "" if agent["note"] in alike else agent["note"]} for agent in facts["agents"]]}
     if width is None:
         return [*head, *map(Text, _pipe_table(facts)), *rest]
     for behind, about in ((True, rest), (True, []), (False, [])):
@@ -83,8 +85,22 @@ def _laid_out(facts: dict, width: int | None, height: int | None) -> list[Text]:
     return [*body, *(Text(line, "dim") for line in fold(left_out_words(left_out, "wider" if height is None else "larger"), width))][:height]
 
 
-def _head(facts: dict, width: int | None) -> list[Text]:
-    """Problems, then the run as a whole."""
+def _alike(facts: dict) -> dict[str, str]:
+    """Of a run that is over: notes that several agents have, and whose they are, in words. Said once, they leave room for ideas."""
+    whose: dict[str, list[str]] = {}
+    for agent in facts["agents"] if not facts["alive"] else ():
+        whose.setdefault(agent["note"] or "", []).append(clean(agent["name"], 40))
+    found = {}
+    for note, names in whose.items():
+        if note and len(names) > 1:
+            others = [clean(agent["name"], 40) for agent in facts["agents"] if agent["note"] != note]
+            but = f"all but {', '.join(others)}" if others else "all agents"
+            found[note] = but if len(others) < len(names) else ", ".join(names)
+    return found
+
+
+def _head(facts: dict, alike: dict[str, str], width: int | None) -> list[Text]:
+    """Problems, then the run as a whole, with what is `alike` for its agents."""
     lines: list[Text] = []
     problems = facts["problems"]
     shown = problems if width is None else problems[:MOST_PROBLEMS]
@@ -102,6 +118,8 @@ def _head(facts: dict, width: int | None) -> list[Text]:
     lines += _labelled("best", best_words(facts["best_verdict"]), width, "", "green")
     for verdict in facts["sealed"]:
         lines += _labelled("sealed", sealed_words(verdict, facts["opened"]), width, "", "green")
+    for note, whose in alike.items():
+        lines += _labelled("note", f"{clean(note, 120)} ({whose})", width)
     return [*lines, Text()]
 
 
@@ -203,7 +221,7 @@ def best_words(verdict: dict | None) -> str:
     """`s0007 methods/x.py by agent-3, PGR 0.67 [0.61, 0.72], lift ...`, or "none yet"."""
     if verdict is None:
         return "none yet"
-    who = f"{clean(verdict['submission'], 12)} {clean(verdict['method'], 48)} by {clean(verdict['agent'], 40)}"
+    who = f"{clean(verdict['submission'], 12)} {name_of(verdict['method'])} by {clean(verdict['agent'], 40)}"
     known = verdict.get("pgr") is not None or verdict.get("accuracy") is None
     found = f"PGR {pgr_of(verdict)}" if known else f"accuracy {figure(verdict['accuracy'], digits=3)} (PGR is n/a: the gap is not established)"
     return f"{who}, {found}, lift {lift_of(verdict)} ({clean(verdict['rung'], 8)} rung)"

@@ -19,11 +19,11 @@ from state.errors import UserError
 from state.names import BEST, submission_name
 from state.record import Record, completing, parse_time
 from stats.ranking import contenders
-from view.format import clean, clean_lines, count, duration, figure, fold, interval, recipe_pgr_of, terminal_width
+from view.format import clean, clean_lines, count, duration, figure, fold, interval, name_of, recipe_pgr_of, terminal_width
 from view.git_words import git_words, is_opened
 from view.opened import GIVEN, machine
 from view.report.data import visible
-from view.scores import verdict_text
+from view.scores import teacher_words, verdict_text
 from view.screen import painted
 from view.status import being_verified, cut_off
 
@@ -166,7 +166,7 @@ def _sections(facts: dict) -> Iterator[tuple[str, list[str]]]:
         lines.append(GIVEN)
     numbers = [f"{number} ({kind})" for kind, number in facts["ledger"].items() if number]
     lines.append(f"commit {facts['commit']}" + (f"; ledger.jsonl lines {', '.join(numbers)}" if numbers else ""))
-    yield f"{name} {clean(facts['method'], 120)}", lines
+    yield f"{name} {name_of(facts['method'], 120)}", lines
     yield "idea", [*(f"  {line}" for line in clean_lines(facts["message"] or "(nothing was said)", MOST_WORDS).splitlines()), *_origin(facts)]
     if verdict is None:
         yield "verdict", ["  none yet: it waits to be scored"]
@@ -218,12 +218,15 @@ def _verdict(verdict: dict, opened: bool) -> list[str]:
     for key, words in (("pgr_by_draw", "PGR by draw"), ("lift_by_draw", "lift by draw")):
         if verdict.get(key):
             lines.append(f"  {words}: {'  '.join(figure(value, signed=key[0] == 'l') for value in verdict[key])}")
-    lines += [f"  {words}: {figure(verdict[key])}" for key, words in MEASURES.items() if verdict.get(key) is not None]
+    teacher = teacher_words(verdict)
+    lines += [f"  {teacher[1]}"] if teacher else []
+    told = [key for key in MEASURES if verdict.get(key) is not None and not (teacher and key == "permuted_pgr")]
+    lines += [f"  {MEASURES[key]}: {figure(verdict[key])}" for key in told]
     for key, words in (("nearest_by_code", "by its code"), ("nearest_by_predictions", "by its answers")):
         if isinstance(near := verdict.get(key), dict):
             alike = near.get("similarity", near.get("agreement"))
             share = f", {alike:.0%}" if alike is not None else ""
-            lines.append(f"  nearest in the library {words}: {clean(near.get('method') or '?', 80)}{share}")
+            lines.append(f"  nearest in the library {words}: {name_of(near.get('method') or '?', 80)}{share}")
     if verdict.get("openings"):
         lines.append(f"  openings of this task's sealed part {machine(opened)}: {verdict['openings']}")
     return lines

@@ -9,7 +9,7 @@ from pathlib import Path
 from state.config import is_person
 from state.ledger import NULL_STAMP, Ledger
 from state.paths import RunPaths
-from view.format import clean, count, who_words
+from view.format import clean, count, name_of, who_words
 from view.scores import accuracy_of, leaderboard, on_track, scores_text, sealed_text
 
 
@@ -63,7 +63,7 @@ def _winner(main: list[dict], sealed: list[dict], public: dict[str, dict], run: 
     best = main[0]
     name = clean(best["submission"], 12)
     verified = [verdict for verdict in sealed if verdict.get("submission") == best["submission"]]
-    who = f"{name}: {clean(best['method'], 48)} by {clean(best['agent'], 40)}"
+    who = f"{name}: {name_of(best['method'])} by {clean(best['agent'], 40)}"
     main = [verdict for verdict in main if "near-duplicate" not in (verdict.get("flags") or ())]
     lines = [f"winner {who}, the best lower bound of PGR among {len(main)} methods that compete"]
     if best.get("pgr") is None:

@@ -305,7 +305,7 @@ def test_a_key_in_a_post_that_was_committed_stands_in_the_way_until_the_board_is
 def test_a_key_in_the_compressed_part_of_a_committed_report_stands_in_the_way_until_the_board_is_left_out(copy, tmp_path):
     scored = next(one for one in Ledger(copy.ledger).verdicts.values() if one["status"] == "scored")
     said = {"kind": "submission", **{key: scored[key] for key in ("agent", "commit", "method")}, "parents": [], "time": scored["time"]}
-    append_jsonl(copy.ledger, {**said, "submission": "s0900", "message": f"{'It goes on and on. ' * 60} {KEY}"})
+    append_jsonl(copy.ledger, {**said, "submission": "s0900", "message": f"{'It goes on and on. ' * 30}{KEY}{' It goes on and on.' * 30}"})
     write_report(copy, copy.board / "report.html", False, None)
     page = (copy.board / "report.html").read_bytes()
     assert KEY.encode() not in page and any(KEY.encode() in text for text in texts_of(page)), "only its parts have it"

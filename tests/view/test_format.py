@@ -1,7 +1,7 @@
 import pytest
 
 from tests.view.made import HOSTILE
-from view.format import clean, clean_lines, columns, duration, interval
+from view.format import clean, clean_lines, columns, duration, interval, name_of, short_name
 
 
 def test_escapes_and_their_arguments_are_removed_whole():
@@ -49,3 +49,16 @@ def test_columns_line_up_under_wide_characters():
 
 def test_marks_that_are_piled_on_a_letter_do_not_tower_over_other_lines():
     assert clean("e" + "\u0301" * 900 + "x") == "e" + "\u0301" * 3 + "x"
+
+
+def test_a_name_that_is_too_long_loses_its_ending_first_and_then_its_middle():
+    name = "soft_means_confident15_clusters_pc10_two_heads_3.py"
+    assert short_name(name, len(name)) == name and short_name(name, len(name) - 1) == name[:-3] == short_name(name, len(name) - 3)
+    assert short_name(name, 32) == "soft_means_conf…pc10_two_heads_3"
+    assert name_of(f"methods/\x1b[2J{name}") == "methods/soft_means_conf…lusters_pc10_two_heads_3"
+
+
+def test_in_a_table_names_that_begin_alike_are_told_apart_by_their_ends(monkeypatch):
+    monkeypatch.setattr("view.format.terminal_width", lambda: 30)
+    rows = [(f"soft_means_clusters_pc10_two_heads_{number}.py", number) for number in (3, 4)]
+    assert columns(("method", "a column"), rows, gives="method").splitlines()[1:] == ["soft_mean…wo_heads_3  3", "soft_mean…wo_heads_4  4"]

@@ -264,3 +264,23 @@ def test_where_no_line_is_as_asked_for_that_is_said_beside_an_empty_answer(tmp_p
     assert (found.exit_code, found.stdout) == (0, "")
     assert found.stderr == "no line of run first is as asked for: --type idea --grep 'zz zz'\n"
     assert CliRunner().invoke(log, ["first", "--grep", "zzzz", "--json"]).stdout == "[]\n"
+
+
+def test_lines_of_the_run_itself_are_as_wide_as_those_of_agents_also_where_they_come_alone(paths):
+    record = read_record(paths)
+    told = log_facts(record)
+    both = {line for line in log_text(told, None).splitlines() if re.match(r"\S+ run ", line)}
+    alone = {line for line in log_text(log_facts(record, agent="run"), None).splitlines() if re.match(r"\S+ run ", line)}
+    assert alone and alone == both, "whatever is left out beside them"
+    lines = [line.rstrip() for line in re.sub(r"\x1b\[[0-9;]*m", "", log_text(told, 80)).splitlines()]
+    at = {len(line) - len(line.lstrip()) for line in lines if line.startswith(" ")}
+    assert at == {len("14:00:09 agent-1  verdict  ")}, "what is folded stands under its beginning"
+
+
+def test_a_story_that_is_followed_from_its_beginning_has_room_for_names_that_come_later(tmp_path):
+    paths = make_run(tmp_path, agents=10)
+    submit(paths, "s0001", at("14:00:01"), agent="agent-2")
+    write_state(paths, "finished")
+    lines = in_pipe(f"from state.paths import RunPaths; from view.log import follow; follow(RunPaths({str(paths.root)!r}))").splitlines()
+    found = [line for line in lines if not line.startswith("-- ")]
+    assert len(found) == 3 and {line.index(line.split()[2]) for line in found} == {len("14:00:01 agent-10  ")}

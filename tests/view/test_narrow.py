@@ -8,7 +8,7 @@ from rich.cells import cell_len
 from state.ledger import Ledger
 from tests.view.made import HOSTILE, add, make_run, verdict
 from tests.view.terminal import in_pipe, in_terminal
-from view.format import fold, short
+from view.format import fold, short, short_name
 from view.summary import summary_text
 
 PIECES = ("a", "to", " ", "  ", "方法", "\U0001f680", "e\u0301", "x" * 30, "word ", "[bold]")
@@ -24,7 +24,7 @@ def test_a_folded_line_fits_and_loses_nothing(seed):
         lines = fold(text, width, indent)
         assert all(cell_len(line) <= width for line in lines), (text, width, indent, lines)
         assert "".join("".join(lines).split()) == "".join(text.split())
-        assert cell_len(short(text, width)) <= width
+        assert cell_len(short(text, width)) <= width and cell_len(short_name(text, width)) <= width
 
 
 def test_a_line_that_fits_stays_as_it_is_and_one_that_does_not_keeps_its_own_indent():
@@ -46,7 +46,7 @@ def test_scores_in_a_narrow_terminal_keep_the_interval_and_say_which_columns_are
     text = in_terminal(SCORES.format(root=str(paths.root)), 80).plain
     table = text.split("\n\n")[0].splitlines()
     rows = [line for line in table if "0.56 [0.51, 0.61]" in line]
-    assert len(rows) == 1 and "+0.11 [+0.06, +0.16]" in rows[0] and "s0008" in rows[0] and "soft_neighbours" in rows[0]
+    assert len(rows) == 1 and "+0.11 [+0.06, +0.16]" in rows[0] and "s0008" in rows[0] and "_number_8 " in rows[0]
     assert all(cell_len(line) <= 80 for line in table)
     left_out = " ".join(text.split()).partition("left out for lack of room: ")[2].partition(" (--json or a wider terminal shows them)")[0]
     assert left_out.startswith("family, draws, seconds, rung") and not set(left_out.split(", ")) & set(table[0].split())

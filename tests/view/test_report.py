@@ -25,7 +25,8 @@ from view.report.components import components
 from view.report.data import packed, script_json
 from view.report.forum import forum_threads
 from view.report.page import SCRIPTS, render
-from view.report.table import COLUMNS, leaderboard_rows
+from view.report.sections import components_section, yardstick_section
+from view.report.table import COLUMNS, IDEA, cell_html, ends, leaderboard_rows
 from view.scores import leaderboard
 
 ROOT = Path(__file__).parents[2]
@@ -106,6 +107,52 @@ def test_the_first_rows_can_be_read_in_the_html_itself(closed, page):
     assert re.findall(r'<a href="#(s\d+)">', body) == [row["submission"] for row in rows[:50]]
     assert html.escape(rows[0]["method"]) in body.replace("<wbr>", "")
     assert len(re.findall("<th scope=\"col\"", body)) == len(COLUMNS)
+
+
+def test_the_cell_of_an_idea_shows_how_it_begins_and_what_it_says_last(tmp_path):
+    paths = make_run(tmp_path)
+    parts = ", ".join(f"step {number} of many" for number in range(40))
+    long = f"{parts} drop: without `the_last_one`."
+    one = {"kind": "submission", "agent": "agent-1", "commit": "c" * 40, "method": "methods/x.py", "family": None}
+    append_jsonl(paths.ledger, {**one, "submission": "s0001", "message": long})
+    append_jsonl(paths.ledger, {**one, "submission": "s0002", "message": "short and <b>whole</b>"})
+    record = read_record(paths)
+    idea = next(column for column in COLUMNS if column.key == "idea")
+    shown = {row["submission"]: html.unescape(re.sub("<[^>]*>", "", cell_html(row, idea))) for row in leaderboard_rows(record)}
+    assert shown["s0001"].startswith("step 0 of many, step 1 ") and shown["s0001"].endswith(", step 39 of many drop: without `the_last_one`.")
+    assert " … " in shown["s0001"] and len(shown["s0001"]) <= sum(IDEA) + 3 and shown["s0002"] == "short and <b>whole</b>"
+    assert unpacked(render(record, {}))["s0001"]["idea"] == long  # whole behind the row
+    assert ends("a" * 50, 10, 10) == f"{'a' * 10} … {'a' * 10}" and ends("a" * 23, 10, 10) == "a" * 23
+
+
+def test_names_of_methods_in_tables_can_be_broken_behind_their_underscores(closed, page):
+    names = [html.escape(Path(one["method"]).name) for one in read_record(closed).sealed if one["status"] == "scored"]
+    section = page.split('<section id="sealed"')[1].split("</section>")[0]
+    assert re.findall(r'<td class="name">(.*?)</td>', section) == [name.replace("_", "_<wbr>") for name in names]
+    assert any("_" in name for name in names)
+
+
+def test_reasons_of_flagged_submissions_stand_below_the_rest_on_a_phone(tmp_path):
+    paths = make_run(tmp_path)
+    add(paths, verdict("s0001", flags=["near-duplicate"], reasons=["is nearly the same as an earlier submission, in code and in predictions"]))
+    page = render(read_record(paths), {})
+    [stacked] = re.findall(r'<table class="plain stacked">.*?</table>', page, flags=re.S)
+    assert "<caption" in stacked and "Flagged submissions" in stacked and "nearly the same" in stacked
+
+
+@pytest.mark.parametrize("researchers", [("search", "search"), ("search", "claude")])
+def test_a_run_of_the_search_alone_is_not_sent_to_the_search_nor_told_to_ask_it(tmp_path, researchers):
+    paths = make_run(tmp_path)
+    first, *agents = paths.toml.read_text(encoding="utf-8").split("[[agents]]")
+    agents = [text.replace('"search"', f'"{name}"') for text, name in zip(agents, researchers, strict=True)]
+    paths.toml.write_text("[[agents]]".join([first, *agents]), encoding="utf-8")
+    add(paths, verdict("s0001"))
+    record = read_record(paths)
+    worth, against = components_section(record)["intro"], yardstick_section(record)["intro"]
+    alone = set(researchers) == {"search"}
+    assert ("ask an agent" in worth) != alone and ("a longer run may" in worth) == alone
+    assert ("--agents 9" in against) != alone and ("is the search yardstick itself" in against) == alone
+    assert "`python aar.py baselines reviews`" in against
 
 
 def test_code_of_every_submission_is_that_of_its_commit(closed, page):

@@ -17,7 +17,7 @@ from state.paths import RunPaths
 from state.record import read_record
 from tests.view.big import make_big_run
 from tests.view.browser import chromium, until, visit  # noqa: F401
-from tests.view.made import verdict
+from tests.view.made import add, make_run, verdict
 from tests.view.probes import ACT, ASKS, CONTRAST, DEAD_LINKS, MARKS, SIDEWAYS, UNNAMED, WIDTHS
 from view.report.build import write_report
 
@@ -144,6 +144,46 @@ def test_what_matters_of_a_submission_is_seen_without_scrolling_sideways(report,
     for name in ("rank", "submission", "agent", "pgr", "lift", "flags", "method", "idea"):
         for box in (page.locator(f"#board thead [data-key={name}]").bounding_box(), page.locator(f"#board tbody .c-{name}").bounding_box()):
             assert edge["x"] <= box["x"] and box["x"] + box["width"] <= edge["x"] + edge["width"] <= 1280, (name, box)
+
+
+OVERFLOWS = "(one) => one.scrollWidth - one.clientWidth"
+LINES = """(cell) => {
+  const walk = document.createTreeWalker(cell, NodeFilter.SHOW_TEXT), lines = new Map();
+  while (walk.nextNode()) for (let at = 0; at < walk.currentNode.length; at++) {
+    const one = document.createRange();
+    one.setStart(walk.currentNode, at);
+    one.setEnd(walk.currentNode, at + 1);
+    const top = Math.round(one.getBoundingClientRect().top);
+    lines.set(top, (lines.get(top) || '') + walk.currentNode.data[at]);
+  }
+  return [...lines.values()];
+}"""
+"""The lines into which the text of a cell is broken."""
+
+
+def test_sealed_figures_are_seen_without_scrolling_sideways_and_names_are_not_broken_within_a_word(tmp_path, visit):
+    paths, long = make_run(tmp_path), "soft_means_confident15_two_clusters_pc10_two_heads.py"
+    paths.evaluator.mkdir()
+    for name in ("s0001", "s0002"):
+        one = verdict(name, method=f"methods/{long}", recipe_pgr=0.6, recipe_pgr_low=0.5, recipe_pgr_high=0.7, recipe_ceiling_accuracy=0.84)
+        add(paths, one)
+        append_jsonl(paths.evaluator / "sealed.jsonl", one)
+    append_jsonl(paths.ledger, {"kind": "event", "event": "sealed-opening", "agent": None, "detail": "s0001, s0002", "time": "2026-11-23T15:00:00Z"})
+    (paths.board / "verification.md").write_text("# Sealed verification\n")
+    write_report(paths, tmp_path / "report.html", public=False, tell=None)
+    page = visit(tmp_path / "report.html").page
+    assert page.locator("#sealed .scroll").evaluate(OVERFLOWS) <= 0
+    cell = page.locator("#sealed td").last
+    assert cell.evaluate("(one) => one.textContent") == long
+    assert all(line.endswith(("_", ".py")) for line in cell.evaluate(LINES))
+
+
+def test_a_phone_shows_flagged_submissions_as_cards(report, visit):
+    page = visit(report, width=390, height=812).page
+    box = page.locator(".scroll[aria-label^='Flagged submissions']")
+    rows = box.locator("tbody tr").evaluate_all("(all) => all.map((one) => [one.offsetHeight, Math.max(...[...one.cells].map((cell) => cell.textContent.length))])")
+    assert box.evaluate(OVERFLOWS) <= 0 and len(rows) > 5
+    assert all(height < 80 + most / 2 for height, most in rows), "no column is squeezed: 300 characters of reasons take some 10 lines"
 
 
 def in_order(text: str) -> str:

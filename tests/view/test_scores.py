@@ -1,6 +1,10 @@
+import pytest
+
+from state.errors import UserError
 from state.ledger import Ledger
 from tests.view.made import HOSTILE, add, make_run, verdict
 from view.scores import leaderboard, scores_text, sealed_text, verdict_line, verdict_text
+from view.screen import best_words
 from view.summary import summary_text
 
 
@@ -167,3 +171,34 @@ def test_controls_stand_beside_the_winner_in_the_summary(tmp_path):
     text = summary_text(paths, ledger, sealed, config)
     assert any("s0002" in line and "control" in line for line in text.splitlines())
     assert "finalists changed by -0.10 PGR and controls by +0.00" in text and "cannot be told from so few" in text
+
+
+@pytest.mark.parametrize(("shuffled", "words"), [(0.34, "hardly needs its teacher"), (0.32, "needs its teacher")])
+def test_of_the_best_method_it_is_said_once_whether_it_needs_its_teacher(tmp_path, shuffled, words):
+    rows = [verdict("s0001", pgr=0.66, permuted_pgr=shuffled), verdict("s0002", pgr=0.5, permuted_pgr=0.5)]
+    paths, ledger = ledger_of(tmp_path, *rows)
+    config = {"task": "reviews", "agents": [{"name": "agent-1"}], "base": "ab12" * 10, "isolation": "bubblewrap"}
+    for text in (scores_text(leaderboard(ledger)), summary_text(paths, ledger, [], config)):
+        said = [line for line in text.splitlines() if "shuffled teachers" in line]
+        assert said == [f"  s0001: with shuffled teachers it gets PGR {shuffled}: it {words}"]
+    assert "shuffled teachers" not in scores_text([verdict("s0001", pgr=0.66), verdict("s0002", pgr=None, permuted_pgr=0.1)])
+
+
+def test_a_run_toml_that_is_broken_is_one_line_here_too(tmp_path):
+    paths, ledger = ledger_of(tmp_path, verdict("s0001"))
+    paths.toml.write_text("x = [")
+    with pytest.raises(UserError, match=r"run.toml cannot be read .*board:run.toml` has a copy"):
+        leaderboard(ledger)
+    paths.toml.unlink()
+    assert "null" not in leaderboard(ledger)[0]
+
+
+def test_a_long_name_keeps_its_end_wherever_it_stands_in_a_line(tmp_path):
+    name, ends = "methods/soft_means_confident15_clusters_pc10_two_heads_3.py", "two_heads_3"
+    good, bad = verdict("s0001", method=name), verdict("s0002", method=name, pgr=None, status="crashed", error="no")
+    paths, ledger = ledger_of(tmp_path, good, bad)
+    config = {"task": "reviews", "agents": [{"name": "agent-1"}], "base": "ab12" * 10, "isolation": "bubblewrap"}
+    for text in (verdict_line(good), verdict_line(bad), sealed_text([good], {}), best_words(good)):
+        assert ends in text and "…" in text, text
+    text = scores_text(leaderboard(ledger))
+    assert text.count(ends) == 2 and f"winner s0001: methods/soft_means_conf…lusters_pc10_{ends} by" in summary_text(paths, ledger, [], config)

@@ -20,6 +20,7 @@ from tests.view.made import add, make_run, verdict
 from tests.view.terminal import in_pipe, in_terminal
 from view.opened import GIVEN
 from view.report.code import Pool
+from view.report.headline import headline
 from view.report.panel import Panels
 from view.show import show_facts, show_text
 
@@ -256,3 +257,16 @@ def test_characters_that_steer_a_terminal_are_seen_in_code_by_their_names(tmp_pa
 
     shown = "\n".join(line.plain for line in _code({"code": "x = '\u202e'  # \x1b[2J\r\n\ty = 1\n"}, None))
     assert "<U+202E>" in shown and "<U+001B>[2J" in shown and "\r" not in shown and "    y = 1" in shown
+
+
+def test_whether_a_method_needs_its_teacher_is_said_in_the_words_of_the_report(tmp_path):
+    paths = make_run(tmp_path)
+    add(paths, verdict("s0001", pgr=0.9, permuted_pgr=0.55))
+    add(paths, verdict("s0002", pgr=0.5, permuted_pgr=0.1))
+    add(paths, verdict("s0003", pgr=None, permuted_pgr=0.1))
+    record = read_record(paths)
+    texts = [show_text(show_facts(record, name)) for name in ("best", "s0002", "s0003")]
+    said = "with shuffled teachers it gets PGR 0.55: it hardly needs its teacher"
+    assert f"\n  {said}\n" in texts[0] and said in [check["text"] for check in headline(record)["believe"]]
+    assert "with shuffled teachers it gets PGR 0.10: it needs its teacher" in texts[1]
+    assert ["PGR with teachers shuffled" in text for text in texts] == [False, False, True], "what has no PGR cannot be held against it"

@@ -2,6 +2,7 @@ import contextlib
 import datetime
 import json
 import os
+import re
 
 import pytest
 from filelock import FileLock
@@ -337,3 +338,31 @@ def test_whoever_finds_a_run_operated_by_another_process_is_told_nothing_else(tm
     with FileLock(paths.lock), pytest.raises(UserError, match="run first is being operated already"):
         run_to_end(paths, contextlib.nullcontext(), told.append)
     assert told == []
+
+
+OVER = "the run takes no more submissions: its time is over"
+
+
+@pytest.mark.parametrize("width", [None, 80, 120, 200])
+def test_of_a_run_that_is_over_what_agents_note_alike_is_said_once_and_leaves_room_for_ideas(tmp_path, width):
+    paths = make_run(tmp_path, agents=9)
+    for number in range(1, 10):
+        said = {"submission": f"s{number:04d}", "agent": f"agent-{number}", "commit": "c", "method": "m", "message": "self-training, soft labels"}
+        append_jsonl(paths.ledger, {"kind": "submission", **said, "time": utc_now()})
+
+    def shown(state: str, others: dict[str, str]) -> list[str]:
+        notes = {f"agent-{number}": OVER for number in range(1, 10)} | others
+        write_state(paths, state, agents={name: {"state": "scoring", "since": None, "note": note} for name, note in notes.items()})
+        facts = status_facts(paths)
+        assert [agent["note"] for agent in facts["agents"]] == list(notes.values()), "whoever reads facts has all of them"
+        return [re.sub(r"\x1b\[[0-9;]*m", "", line).rstrip() for line in status_text(facts, width).splitlines()]
+
+    lines = shown("finished", {})
+    assert [line for line in lines if OVER[:20] in line] == [f"note    {OVER} (all agents)"]
+    assert sum("self-training, soft labels" in line for line in lines) == 9
+    text = " ".join(" ".join(shown("finished", {"agent-4": "its model is gone", "agent-5": ""})).split())
+    assert text.count(OVER) == 1 and f"note {OVER} (all but agent-4, agent-5)" in text and text.count("its model is gone") == 1
+    alone = {f"agent-{number}": f"note {number}" for number in range(2, 10)}
+    assert not any(line.startswith("note ") for line in shown("finished", alone)), "what one agent notes stays in its row"
+    with FileLock(paths.lock):
+        assert not any("(all agents)" in line for line in shown("running", {})), "while it goes on, notes are news"

@@ -21,13 +21,11 @@ from view.format import NONE_STAMP, clean, count, duration, figure, interval, li
 from view.git_words import branch, git_words, is_opened
 from view.opened import GIVEN, machine
 from view.report.yardstick import library_figures, nearest_by_code, yardstick
-from view.scores import exposure_told
+from view.scores import exposure_told, teacher_words
 from view.status import ALIVE, UNREAD, being_verified, cut_off, run_state
 
 SMALL = 0.05
 """PGR that overfitting to public items may be worth without weakening a finding."""
-TEACHERLESS = 0.5
-"""A winner that keeps more of its PGR than this when teachers are shuffled does not owe it to them."""
 
 
 def winner(record: Record) -> tuple[dict | None, dict | None]:
@@ -182,10 +180,8 @@ def _believe(record: Record, public: dict, sealed: dict | None) -> list[dict]:
         checks.append(_check(True if opened == 1 else None, text, "#sealed"))
     checks.append(_flags(record, public, sealed))
     checks += _against_the_known(record, public, sealed or {})
-    shuffled, pgr = public.get("permuted_pgr"), public.get("pgr")
-    if shuffled is not None and pgr:
-        needs = shuffled < TEACHERLESS * pgr
-        checks.append(_check(needs, f"with shuffled teachers it gets PGR {shuffled:.2f}: it {'needs' if needs else 'hardly needs'} its teacher", "#audit"))
+    if teacher := teacher_words(public):
+        checks.append(_check(*teacher, "#audit"))
     near = _rivals(record, public)
     if near:
         checks.append(_check(None, f"{count(near, 'other method')} {'lies' if near == 1 else 'lie'} within its public interval: which of them is best is not told", "#leaderboard"))

@@ -1,6 +1,7 @@
 """The tables of a report: ablations, yardsticks, costs, audits. Each section is a dict of plain text, which the page escapes.
 
-    {"id", "title", "intro", "tables": [{"caption", "header", "rows", "right"}], "notes"}; a cell is a text, or {"text", "href"}
+    {"id", "title", "intro", "tables": [{"caption", "header", "rows", "right"}], "notes"}; a cell is a text, or {"text", "href"};
+    a table with "stacked": True is shown on a phone as a card for each row, its last cell below the others
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from stats.rejections import rejections_words, wrong_rejections
 from view.format import NONE_STAMP, clean, count, figure, interval, lift_of, pgr_of
 from view.report.components import components
 from view.report.headline import winner
-from view.report.yardstick import library_figures, nearest_by_code, yardstick
+from view.report.yardstick import library_figures, nearest_by_code, only_search, yardstick
 from view.scores import exposure_told
 
 MOST_FLAGGED = 200
@@ -48,8 +49,9 @@ def components_section(record: Record) -> dict | None:
         "Worth: PGR of the winner less theirs. They were found in the ledger, not made for the purpose."
     )
     if not parts:
+        hope = "the search researcher cannot be asked for ablations, but a longer run may come upon some" if only_search(record) else "ask an agent for ablations"
         return {"id": "components", "title": "What each component of the winner is worth", "intro": f"No submission differs from {name} in so little "
-                "that it tells what a part of it is worth: ask an agent for ablations.", "tables": [], "notes": []}  # fmt: skip
+                f"that it tells what a part of it is worth: {hope}.", "tables": [], "notes": []}  # fmt: skip
     rows = [[_link(part.other), clean(part.words + ("" if part.draws is None or part.draws == public["draws"] else f" (on {count(part.draws, 'shared draw')})"), 300), interval(part.worth, part.low, part.high, signed=True)] for part in parts]
     notes = [] if all(part.exact for part in parts) else [
         "Intervals are put together from those of two lifts and wider than a paired comparison; `python aar.py report RUN` makes the paired ones."]
@@ -66,7 +68,8 @@ def yardstick_section(record: Record) -> dict | None:
         return {"id": "yardstick", "title": "Against the library and the search", "intro": intro, "tables": [], "notes": []}
     if not rows and known is None:
         task = clean(record.config["task"], 40)
-        intro = f"Nothing to hold this against yet: `python aar.py baselines {task}` scores the library, `python aar.py --agents 9 --task {task}` is the search yardstick."
+        other = "this run is the search yardstick itself" if only_search(record) else f"`python aar.py --agents 9 --task {task}` is the search yardstick"
+        intro = f"Nothing to hold this against yet: `python aar.py baselines {task}` scores the library, {other}."
         return {"id": "yardstick", "title": "Against the library and the search", "intro": intro, "tables": [], "notes": []}
     shown = [[clean(row["method"], 60), pgr_of(row), lift_of(row)] for row in rows[:MOST_LIBRARY]]
     if public:
@@ -138,7 +141,7 @@ def audit_section(record: Record) -> dict:
         rows = [[_link(v["submission"]), clean(v["agent"], 40), clean(v.get("track") or "main", 20), clean(", ".join(v["flags"]), 120),
                  clean("; ".join(v.get("reasons") or ()), 400)] for v in flagged[-MOST_FLAGGED:]]  # fmt: skip
         less = f" (the last {MOST_FLAGGED} of {len(flagged):,})" if len(flagged) > MOST_FLAGGED else ""
-        tables.append(_table(f"Flagged submissions{less}", ["submission", "agent", "track", "flags", "reasons"], rows))
+        tables.append(_table(f"Flagged submissions{less}", ["submission", "agent", "track", "flags", "reasons"], rows) | {"stacked": True})
     winning, opened = winner(record)
     if winning is not None:
         tables.append(_table(f"Audits of the winner {winning['submission']}", ["audit", "found"], _audits(winning)))

@@ -53,6 +53,8 @@ COLUMNS = (
 """In this order: the first, down to the idea, are seen in a window of 1280 pixels without scrolling sideways (static/report.css)."""
 FIELDS = ("submission", "rank", "agent", "method", "idea", "family", "track", "status", "rung", "draws", "pgr", "low", "high",
           "shrunk", "lift", "lift_low", "lift_high", "predict", "flags", "seconds", "at", "chunk")  # fmt: skip
+IDEA = (34, 62)
+"""Characters of an idea's beginning and end that its cell shows at most: what is new about it is often said last."""
 BAR = (0.0, 1.0)
 """PGR at the ends of the bar under a figure."""
 
@@ -102,7 +104,7 @@ def _row(record: Record, verdict: dict, rank: int | None, shrunk: float | None) 
         flags = f"{track}: {flags}" if flags else track
     return {
         "submission": name, "rank": rank, "agent": clean(verdict.get("agent") or "", 40),
-        "method": clean(PurePosixPath(verdict.get("method") or "").name, 80), "idea": clean(said.get("message") or "", 180),
+        "method": clean(PurePosixPath(verdict.get("method") or "").name, 80), "idea": ends(clean(said.get("message") or "", 2000), 70, 110),
         "family": clean(verdict.get("family") or "", 40), "track": clean(verdict.get("track") or ("main" if status == "scored" else ""), 20),
         "status": clean(status, 20), "rung": clean(verdict.get("rung") or "", 12) if status == "scored" else "",
         "draws": rounded(verdict.get("draws")) if status == "scored" else None, "pgr": rounded(verdict.get("pgr")),
@@ -116,7 +118,7 @@ def _row(record: Record, verdict: dict, rank: int | None, shrunk: float | None) 
 def table_data(rows: list[dict]) -> dict:
     """What the page's script sorts, filters and shows: {"columns": keys, "fields": names, "rows": lists in their order}."""
     return {
-        "columns": [[column.key, column.title, column.number, column.down] for column in COLUMNS], "fields": FIELDS, "page": PAGE, "bar": BAR,
+        "columns": [[column.key, column.title, column.number, column.down] for column in COLUMNS], "fields": FIELDS, "page": PAGE, "bar": BAR, "idea": IDEA,
         "rows": [[row[name] for name in FIELDS] for row in rows],
     }  # fmt: skip
 
@@ -134,10 +136,18 @@ def cell_html(row: dict, column: Column) -> Markup:
     elif key == "lift" and row["lift"] is not None:
         inside = Markup('{} <span class="interval">[{}, {}]</span>').format(*(figure(row[name], True) for name in ("lift", "lift_low", "lift_high")))
     elif key in ("idea", "flags", "method"):
-        inside = Markup('<span class="clip">{}</span>').format(soft(row[key]) if key == "method" else row[key])
+        shown = soft(row[key]) if key == "method" else ends(row[key], *IDEA) if key == "idea" else row[key]
+        inside = Markup('<span class="clip">{}</span>').format(shown)
     else:
         inside = Markup.escape(_text(row, key))
     return Markup("<td{}{}>{}</td>").format(kind, label, inside)
+
+
+def ends(text: str, head: int, tail: int) -> str:
+    """`text`, where it is longer than that with so many characters of its beginning and of its end at most, in whole words."""
+    if len(text) <= head + tail + 3:
+        return text
+    return f"{text[:head].rsplit(' ', 1)[0]} … {text[-tail:].split(' ', 1)[-1]}"
 
 
 def soft(name: str) -> Markup:

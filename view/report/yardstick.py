@@ -23,6 +23,11 @@ MOST_RUNS = 20
 MOST_NAMED = 3
 
 
+def only_search(record: Record) -> bool:
+    """Whether all agents of a run are the search researcher: it is the yardstick itself, and nothing can be asked of them."""
+    return all(agent.get("researcher") == "search" for agent in record.config["agents"])
+
+
 def library_figures(record: Record) -> list[dict]:
     """Kept rows of the library on this run's task, main track, best first; [] where none are kept, or the record must not show
     them: what is told of the public part to agents is counted, and this is not."""

@@ -2,11 +2,12 @@
 
 const board = {
   begin() {
-    const { columns, fields, rows, page, bar } = data("table-data");
+    const { columns, fields, rows, page, bar, idea } = data("table-data");
     this.columns = columns.map(([key, title, number, down]) => ({ key, title, number, down }));
     this.at = Object.fromEntries(fields.map((name, number) => [name, number]));
     this.page = page;
     this.bar = bar;
+    this.ends = idea;
     this.rows = rows;
     this.index = new Map(rows.map((row, number) => [row[0], number]));
     const searched = ["submission", "agent", "method", "idea", "family", "track", "status", "flags"].map((name) => this.at[name]);
@@ -116,6 +117,13 @@ const board = {
     return make("tr", {}, this.columns.map((column) => this.cell(row, column)));
   },
 
+  // An idea without its middle; the whole is behind the row.
+  cut(text) {
+    const all = [...text], [head, tail] = this.ends;
+    if (all.length <= head + tail + 3) return text;
+    return `${all.slice(0, head).join("").replace(/ [^ ]*$/, "")} … ${all.slice(-tail).join("").replace(/^[^ ]* /, "")}`;
+  },
+
   // As view/report/table.py makes the first page.
   cell(row, { key, title, number }) {
     const about = { class: `c-${key}${number ? " num" : ""}`, "data-label": title };
@@ -134,7 +142,7 @@ const board = {
     } else if (key === "lift" && value !== null) {
       cell.append(`${signed("lift")} `, make("span", { class: "interval" }, `[${signed("lift_low")}, ${signed("lift_high")}]`));
     } else if (key === "idea" || key === "flags" || key === "method") {
-      cell.append(make("span", { class: "clip" }, key === "method" ? soft(value) : value));
+      cell.append(make("span", { class: "clip" }, key === "method" ? soft(value) : key === "idea" ? this.cut(value) : value));
     } else if (value === null) {
       cell.append(key === "rank" ? "–" : "");
     } else {
