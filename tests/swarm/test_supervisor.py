@@ -1,5 +1,6 @@
 """Agents' processes: real ones, forked by a real nursery, that fall, park, end, or outlive nobody."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -101,13 +102,20 @@ def test_when_the_nursery_is_killed_no_agent_stays_behind_and_all_start_again(ru
     until(supervisor, lambda: alive(supervisor) and all(worker.restarts for worker in supervisor.workers.values()))
 
 
-def test_agents_of_a_nursery_that_was_replaced_before_its_end_was_noticed_start_again(run, supervisors):
-    supervisor = held(run, supervisors)
+@contextlib.contextmanager
+def unheard_end(supervisor):
+    """The nursery has ended, and within nobody hears of it."""
     nursery = supervisor._nursery
-    with supervisor._ended:  # so that nobody hears of the end meanwhile
+    with supervisor._ended:
         nursery.kill()
         while nursery.poll() is None:
             time.sleep(0.01)
+        yield nursery
+
+
+def test_agents_of_a_nursery_that_was_replaced_before_its_end_was_noticed_start_again(run, supervisors):
+    supervisor = held(run, supervisors)
+    with unheard_end(supervisor) as nursery:
         supervisor.prepare()
         assert supervisor._nursery is not nursery
     until(supervisor, lambda: alive(supervisor) and all(worker.restarts for worker in supervisor.workers.values()))
@@ -160,11 +168,7 @@ def test_stopping_once_more_does_nothing_where_no_end_was_told_by_then(run, supe
 
 def test_stopping_goes_through_where_the_nursery_has_just_died(run, supervisors):
     supervisor = held(run, supervisors)
-    nursery = supervisor._nursery
-    with supervisor._ended:  # so that nobody hears of the end meanwhile
-        nursery.kill()
-        while nursery.poll() is None:
-            time.sleep(0.01)
+    with unheard_end(supervisor):
         supervisor.stop(0.1)
     assert not supervisor._tell({}), "there is none any more"
 
