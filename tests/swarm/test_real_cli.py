@@ -9,7 +9,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -20,6 +19,7 @@ from tests.conftest import ROOT
 from tests.messages_server import MessagesServer, error, turn
 from tests.sandbox.help import alive, new_token, none_is_left
 from tests.swarm.command_driver import agent_folder, last_words, researcher_of, told_of
+from tests.waiting import until
 
 PACKAGE = "@anthropic-ai/claude-code@2.1.197"
 INSTALL_SECONDS = 120
@@ -90,9 +90,8 @@ def test_killed_in_the_middle_of_a_command_it_goes_on_in_its_session(folder, cla
         command = [sys.executable, "-m", "tests.swarm.command_driver", str(folder), json.dumps(settings)]
         with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE) as process:
             assert (folder / "worktree" / "at-work").read_text() == "yes\n"
-            while not alive(token):  # it starts behind the echo
-                assert process.poll() is None
-                time.sleep(0.05)
+            until(lambda: alive(token), "the command, which starts behind the echo")
+            until(lambda: any('"tool_use"' in file.read_text() for file in (folder / "home").rglob("*.jsonl")), "the file of its session")
             process.kill()
         assert none_is_left(token)
         agent = researcher_of(folder, settings)
