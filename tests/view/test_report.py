@@ -140,10 +140,11 @@ def test_reasons_of_flagged_submissions_stand_below_the_rest_on_a_phone(tmp_path
     assert "<caption" in stacked and "Flagged submissions" in stacked and "nearly the same" in stacked
 
 
-@pytest.mark.parametrize("researchers", [("search", "search"), ("search", "claude")])
+@pytest.mark.parametrize("researchers", [("search", "search"), ("search", "claude"), ()])
 def test_a_run_of_the_search_alone_is_not_sent_to_the_search_nor_told_to_ask_it(tmp_path, researchers):
-    paths = make_run(tmp_path)
+    paths = make_run(tmp_path, agents=len(researchers))
     first, *agents = paths.toml.read_text(encoding="utf-8").split("[[agents]]")
+    first += "" if agents else "agents = []\n"
     agents = [text.replace('"search"', f'"{name}"') for text, name in zip(agents, researchers, strict=True)]
     paths.toml.write_text("[[agents]]".join([first, *agents]), encoding="utf-8")
     add(paths, verdict("s0001"))

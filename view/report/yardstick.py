@@ -25,7 +25,7 @@ MOST_NAMED = 3
 
 def only_search(record: Record) -> bool:
     """Whether all agents of a run are the search researcher: it is the yardstick itself, and nothing can be asked of them."""
-    return all(agent.get("researcher") == "search" for agent in record.config["agents"])
+    return {agent.get("researcher") for agent in record.config["agents"]} == {"search"}
 
 
 def library_figures(record: Record) -> list[dict]:
